@@ -1,0 +1,113 @@
+#include "dispatch.h"
+
+#include <stdio.h>
+
+#include "auth.h"
+#include "exchange.h"
+#include "log.h"
+#include "router.h"
+#include "tenant.h"
+#include "timestamp.h"
+
+/* What is known of a request by the time it is logged. */
+struct story {
+	struct match match;
+	const struct current_user *user; /* NULL until verified */
+	struct token_refusal refusal;
+};
+
+/*
+ * The story of a request: which route it takes; who is asking; whether the
+ * tenant in the URL is theirs; and only then the handler.
+ */
+static enum status
+respond(struct exchange *x, struct story *story)
+{
+	const struct request *request = x->request;
+	const struct match *match = &story->match;
+	const struct tenant *tenant;
+	enum status status;
+
+	/* Route. */
+	status = request_split(request->target, &x->target);
+	if (status != STATUS_OK)
+		return status;
+	status = router_match(
+	    x->pool, request->method, &x->target, &story->match);
+	x->response.allow = match->allow;
+	if (status != STATUS_OK)
+		return status;
+	if (request->method == METHOD_OPTIONS)
+		return STATUS_NO_CONTENT;
+	if (match->route->open != NULL)
+		return match->route->open(x);
+
+	/* Identify. */
+	status = auth_identify(x->pool, &x->settings->token,
+	    request->authorization, x->now / TIMESTAMP_SECOND, &story->refusal,
+	    &story->user);
+	if (status != STATUS_OK)
+		return status;
+	if (match->route->personal != NULL)
+		return match->route->personal(x, story->user);
+
+	/* Guard. */
+	status = tenant_guard(x->pool, story->user, match->user_id, &tenant);
+	if (status != STATUS_OK)
+		return status;
+
+	/* Handle. */
+	return match->route->guarded(x, story->user, tenant, match->id);
+}
+
+/* One line for the operator: no token, no body, no parameter. */
+static void
+log_request(
+    const struct exchange *x, const struct story *story, enum status status)
+{
+	const struct status_answer *answer = status_answer(status);
+	struct slice id = x->request->id; /* terminated, as fcgi.c has it */
+	enum log_level level = LOG_LEVEL_INFO;
+	char http[8], microseconds[24];
+	char *user = NULL;
+
+	(void)snprintf(http, sizeof(http), "%u", answer->http);
+	(void)snprintf(microseconds, sizeof(microseconds), "%lld",
+	    (long long)(timestamp_now() - x->now));
+	if (story->user != NULL)
+		user = pool_copy(x->pool, story->user->claims.user_id);
+	if (answer->http >= 500)
+		level = LOG_LEVEL_ERROR;
+	/* clang-format off: a pair to a line */
+	log_event(level, "request", "request_id", id.data, "method",
+	    request_method_name(x->request->method), "route",
+	    story->match.pattern, "status", http, "us", microseconds, "user",
+	    user, "code", answer->code, "reason", story->refusal.reason, "alg",
+	    story->refusal.alg, NULL);
+	/* clang-format on */
+}
+
+void
+dispatch(const struct settings *settings, struct db *db, struct pool *pool,
+    const struct request *request, struct buffer *out)
+{
+	struct exchange x = {
+		.pool = pool,
+		.db = db,
+		.settings = settings,
+		.request = request,
+		.now = timestamp_now(),
+		.response = response_in(pool),
+	};
+	struct story story = { .user = NULL };
+	enum status status;
+
+	db_allow_time(db);
+	status = respond(&x, &story);
+	if (x.response.body.failed)
+		status = STATUS_INTERNAL;
+	response_write(&x.response, status, request->id,
+	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
+	    out);
+	log_request(&x, &story, status);
+}

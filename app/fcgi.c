@@ -1,0 +1,243 @@
+#include "fcgi.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fcgiapp.h>
+
+#include "log.h"
+
+#define LISTENER 0
+
+/*
+ * Seconds that the web server has to send a request, which it has whole before
+ * it comes to us, and to take an answer.
+ */
+#define PEER_SECONDS 2
+
+struct fcgi {
+	FCGX_Request request;
+	bool read_all; /* the request, to its end */
+};
+
+static void
+wake(int number)
+{
+	(void)number;
+}
+
+/*
+ * libfcgi waits without limit.  From now on, and until this is called with 0,
+ * what it waits for breaks off after *seconds*: it takes a read or write cut
+ * short by a signal for a broken connection.
+ */
+static void
+set_deadline(time_t seconds)
+{
+	/* Once may be too early: between two calls. */
+	struct itimerval timer = { { seconds, 0 }, { seconds, 0 } };
+
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static bool
+is_listening(int fd)
+{
+	int listening = 0;
+	socklen_t length = sizeof(listening);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0)
+		return false;
+	return listening != 0;
+}
+
+enum status
+fcgi_new(struct fcgi **fcgi)
+{
+	int flags;
+
+	if (!is_listening(LISTENER))
+		return STATUS_INVALID;
+	/* Several workers are woken by one connection; those who come too
+	 * late must not wait in accept(), where no signal finds them. */
+	if ((flags = fcntl(LISTENER, F_GETFL)) < 0 ||
+	    fcntl(LISTENER, F_SETFL, flags | O_NONBLOCK) < 0)
+		return STATUS_INVALID;
+
+	if ((*fcgi = calloc(1, sizeof(**fcgi))) == NULL)
+		return STATUS_INTERNAL;
+	if (FCGX_Init() != 0 ||
+	    FCGX_InitRequest(&(*fcgi)->request, LISTENER, 0) != 0) {
+		free(*fcgi);
+		return STATUS_INTERNAL;
+	}
+	/*
+	 * libfcgi has just put handlers of its own in place of what was the
+	 * default or ignored.  One for USR1, after which it takes no request
+	 * any more, one for PIPE, and both cut off a read half way, which it
+	 * then takes for the end of the body.  Ignored signals do not.
+	 */
+	(void)signal(SIGUSR1, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Without SA_RESTART, which signal() would set. */
+	(void)sigaction(
+	    SIGALRM, &(struct sigaction) { .sa_handler = wake }, NULL);
+	return STATUS_OK;
+}
+
+void
+fcgi_free(struct fcgi *fcgi)
+{
+	if (fcgi == NULL)
+		return;
+	FCGX_Free(&fcgi->request, 1);
+	free(fcgi);
+}
+
+/* The parameter *name*; an empty one counts as not sent. */
+static struct slice
+parameter(const FCGX_Request *fcgx, const char *name)
+{
+	const char *value = FCGX_GetParam(name, fcgx->envp);
+
+	if (value != NULL && *value == '\0')
+		value = NULL;
+	return slice_of(value);
+}
+
+/*
+ * Read *text*, decimal digits (RFC 9110 section 8.6) or nothing, into *length*,
+ * which does not grow past SIZE_MAX / 16.
+ */
+static bool
+read_length(struct slice text, size_t *length)
+{
+	*length = 0;
+	for (size_t i = 0; i < text.length; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		if (*length < SIZE_MAX / 16)
+			*length = *length * 10 + (size_t)(text.data[i] - '0');
+	}
+	return true;
+}
+
+/* Read the body, all of it, and to its end: no byte fewer and none more. */
+static enum status
+read_body(FCGX_Request *fcgx, struct pool *pool, struct slice *body)
+{
+	size_t length;
+	char *bytes;
+
+	if (!read_length(parameter(fcgx, "CONTENT_LENGTH"), &length))
+		return STATUS_BAD_REQUEST;
+	if (length > REQUEST_BODY_MAX)
+		return STATUS_CONTENT_TOO_LARGE;
+	if ((bytes = pool_alloc(pool, length + 1)) == NULL)
+		return STATUS_INTERNAL;
+
+	*body = (struct slice) { bytes, 0 };
+	while (body->length < length) {
+		int count = FCGX_GetStr(bytes + body->length,
+		    (int)(length - body->length), fcgx->in);
+
+		if (count <= 0)
+			return STATUS_BAD_REQUEST;
+		body->length += (size_t)count;
+	}
+	if (FCGX_GetChar(fcgx->in) != EOF || FCGX_GetError(fcgx->in) != 0)
+		return STATUS_BAD_REQUEST;
+	return STATUS_OK;
+}
+
+enum status
+fcgi_accept(struct fcgi *fcgi, struct pool *pool, struct request *request)
+{
+	FCGX_Request *fcgx = &fcgi->request;
+	int outcome;
+
+	fcgi->read_all = false;
+	set_deadline(PEER_SECONDS);
+	outcome = FCGX_Accept_r(fcgx);
+	if (outcome != 0)
+		set_deadline(0);
+	if (outcome == -EAGAIN || outcome == -EINTR)
+		return STATUS_NOT_FOUND;
+	if (outcome != 0) {
+		/* No descriptor or no memory, for which the connection goes
+		 * on waiting: let somebody else have the processor. */
+		log_event(LOG_LEVEL_ERROR, "accept", "reason",
+		    strerror(-outcome), NULL);
+		(void)nanosleep(
+		    &(struct timespec) { .tv_nsec = 100000000 }, NULL);
+		return STATUS_NOT_FOUND;
+	}
+
+	*request = (struct request) {
+		.method = request_method(parameter(fcgx, "REQUEST_METHOD")),
+		.target = parameter(fcgx, "REQUEST_URI"),
+		.authorization = parameter(fcgx, "HTTP_AUTHORIZATION"),
+		.content_type = parameter(fcgx, "CONTENT_TYPE"),
+		.if_match = parameter(fcgx, "HTTP_IF_MATCH"),
+		.if_none_match = parameter(fcgx, "HTTP_IF_NONE_MATCH"),
+		.idempotency_key = parameter(fcgx, "HTTP_IDEMPOTENCY_KEY"),
+		.id = parameter(fcgx, "REQUEST_ID"),
+	};
+	request->body_status = read_body(fcgx, pool, &request->body);
+	fcgi->read_all = request->body_status == STATUS_OK;
+	set_deadline(0);
+	return STATUS_OK;
+}
+
+/*
+ * Wait for the web server to have read the answer and to close *fd*, for what
+ * it still sends and nobody reads could take the answer back.
+ */
+static void
+drain(int fd)
+{
+	struct pollfd peer = { .fd = fd, .events = POLLIN };
+	char rest[4096];
+
+	(void)shutdown(fd, SHUT_WR);
+	while (poll(&peer, 1, PEER_SECONDS * 1000) > 0 &&
+	    read(fd, rest, sizeof(rest)) > 0)
+		;
+}
+
+void
+fcgi_finish(struct fcgi *fcgi, struct slice answer)
+{
+	FCGX_Request *fcgx = &fcgi->request;
+
+	set_deadline(PEER_SECONDS);
+	if (answer.length > 0)
+		(void)FCGX_PutStr(answer.data, (int)answer.length, fcgx->out);
+	/*
+	 * Closing is done here, for libfcgi waits for the web server to close
+	 * first, as long as it sends anything.  A connection is not kept
+	 * either, even if the web server asked for it: this worker would then
+	 * wait for that one alone.
+	 */
+	fcgx->keepConnection = 1;
+	FCGX_Detach(fcgx);
+	FCGX_Finish_r(fcgx);
+	if (fcgx->ipcFd >= 0) {
+		if (!fcgi->read_all)
+			drain(fcgx->ipcFd);
+		(void)close(fcgx->ipcFd);
+		fcgx->ipcFd = -1;
+	}
+	set_deadline(0);
+}

@@ -1,0 +1,412 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "db.h"
+#include "dispatch.h"
+#include "fcgi.h"
+#include "log.h"
+#include "master.h"
+#include "pool.h"
+#include "request.h"
+#include "response.h"
+#include "router.h"
+#include "settings.h"
+
+/* More than any answer takes: 500 of the largest tasks are 4 MiB of JSON, and
+ * three times that while it is written. */
+#define POOL_CAP ((size_t)16 * 1024 * 1024)
+
+#define WORKERS_MAX 1024
+
+static volatile sig_atomic_t stopping;
+
+static void
+stop(int number)
+{
+	(void)number;
+	stopping = 1;
+}
+
+/*
+ * Answer requests until *stopping* is set.  The signals that set it are
+ * blocked all the time but in ppoll(), so that they break off nothing, and
+ * none comes unseen between looking at the flag and going to sleep.
+ */
+static void
+serve(const struct settings *settings, struct db *db, struct pool *pool,
+    struct fcgi *fcgi, const sigset_t *waiting)
+{
+	struct pollfd listener = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (!stopping) {
+		struct request request;
+		struct buffer out = buffer_in(pool);
+
+		if (ppoll(&listener, 1, NULL, waiting) <= 0)
+			continue;
+		if (fcgi_accept(fcgi, pool, &request) == STATUS_OK) {
+			dispatch(settings, db, pool, &request, &out);
+			if (out.failed) {
+				struct response failure;
+
+				/* There is memory for this much. */
+				pool_reset(pool);
+				out = buffer_in(pool);
+				failure = response_in(pool);
+				log_event(LOG_LEVEL_ERROR, "memory",
+				    "request_id", request.id.data, NULL);
+				response_write(&failure, STATUS_INTERNAL,
+				    request.id, request.method == METHOD_HEAD,
+				    false, &out);
+			}
+			fcgi_finish(fcgi, buffer_slice(&out));
+		}
+		pool_reset(pool);
+	}
+}
+
+/*
+ * The number of a descriptor that the master has for us, which is in the
+ * environment variable *name*; *st* is what it is.  -1 if there is none.
+ */
+static int
+descriptor_named(const char *name, struct stat *st)
+{
+	const char *text = getenv(name);
+	int fd = text == NULL ? -1 : atoi(text);
+
+	return fd > STDERR_FILENO && fstat(fd, st) == 0 ? fd : -1;
+}
+
+/* Tell the master, if there is one, that this worker answers from now on. */
+static void
+tell_ready(void)
+{
+	struct stat st;
+	int fd = descriptor_named("TODO_READY_FD", &st);
+
+	/* Not that a stray variable has us write to something else. */
+	if (fd < 0 || !S_ISFIFO(st.st_mode))
+		return;
+	if (write(fd, "", 1) != 1)
+		log_event(LOG_LEVEL_WARNING, "ready", "reason", strerror(errno),
+		    NULL);
+	(void)close(fd);
+}
+
+/* Be a worker.  Returns the exit status. */
+static int
+work(const struct settings *settings)
+{
+	static const int stops[] = { SIGTERM, SIGINT, SIGQUIT };
+	struct sigaction stopper = { .sa_handler = stop };
+	const char *reason = "out of memory";
+	int exit_status = EX_OSERR;
+	struct pool *pool = NULL;
+	struct fcgi *fcgi = NULL;
+	struct db *db = NULL;
+	sigset_t working, waiting;
+	char pid[24];
+
+	(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	(void)sigemptyset(&working);
+	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+		(void)sigaddset(&working, stops[i]);
+	(void)sigprocmask(SIG_BLOCK, &working, &waiting);
+
+	switch (fcgi_new(&fcgi)) {
+	case STATUS_OK:
+		break;
+	case STATUS_INVALID:
+		reason = "descriptor 0 is no listening socket: start this "
+			 "program by spawn-fcgi";
+		exit_status = EX_USAGE;
+		goto done;
+	default:
+		goto done;
+	}
+	log_event(LOG_LEVEL_INFO, "start", "role", "worker", "pid", pid,
+	    "version", PACKAGE_VERSION, NULL);
+
+	/*
+	 * Only now, for libfcgi has a handler for TERM too.  Signals that
+	 * other programs take for a reload or for reopening logs are none of
+	 * a worker's; sent to all of a pool they must not end it.
+	 */
+	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+		(void)sigaction(stops[i], &stopper, NULL);
+		(void)sigdelset(&waiting, stops[i]);
+	}
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGUSR2, SIG_IGN);
+
+	if ((pool = pool_new(POOL_CAP)) == NULL ||
+	    (db = db_new(settings->db_defaults_file)) == NULL)
+		goto done;
+	/* The first request need not wait for it; and if the database is away
+	 * that has been logged, and everything else works. */
+	if (db_connect(db) != STATUS_OK)
+		log_event(LOG_LEVEL_WARNING, "start", "role", "worker", "pid",
+		    pid, "reason", "without the database", NULL);
+
+	log_event(LOG_LEVEL_INFO, "ready", "role", "worker", "pid", pid, NULL);
+	tell_ready();
+	serve(settings, db, pool, fcgi, &waiting);
+	reason = NULL;
+	exit_status = EX_OK;
+
+done:
+	log_event(reason == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "stop",
+	    "role", "worker", "pid", pid, "reason", reason, NULL);
+	fcgi_free(fcgi);
+	db_free(db);
+	pool_free(pool);
+	return exit_status;
+}
+
+/* End *environment*, a list on the heap, which may be NULL. */
+static void
+free_environment(char **environment)
+{
+	if (environment == NULL)
+		return;
+	settings_scrub(environment);
+	for (size_t i = 0; environment[i] != NULL; i++)
+		free(environment[i]);
+	free(environment);
+}
+
+/* Copy the environment to the heap.  Returns NULL if there is no memory. */
+static char **
+copy_environment(void)
+{
+	size_t count = 0;
+	char **copy;
+
+	while (environ[count] != NULL)
+		count++;
+	if ((copy = calloc(count + 1, sizeof(*copy))) == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if ((copy[i] = strdup(environ[i])) == NULL) {
+			free_environment(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+/*
+ * Copy to the heap the settings that the master has for us (see master.h).
+ * Returns NULL if there is no master, or no memory.
+ */
+static char **
+receive_settings(void)
+{
+	struct stat st;
+	int fd = descriptor_named("TODO_SETTINGS_FD", &st);
+	size_t size, count = 0, start = 0;
+	char **list = NULL;
+	char *bytes;
+
+	if (fd < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return NULL;
+	size = (size_t)st.st_size;
+	bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	(void)close(fd);
+	if (bytes == MAP_FAILED)
+		return NULL;
+
+	for (size_t i = 0; i < size; i++)
+		count += bytes[i] == '\0';
+	list = calloc(count + 1, sizeof(*list));
+	for (size_t i = 0; list != NULL && i < count; i++) {
+		if ((list[i] = strdup(bytes + start)) == NULL) {
+			free_environment(list);
+			list = NULL;
+			break;
+		}
+		start += strlen(bytes + start) + 1;
+	}
+	(void)munmap(bytes, size);
+	return list;
+}
+
+/*
+ * The path of this program, for the workers: as we were called, so that a
+ * symbolic link is followed anew at each start, or else as the kernel has it.
+ */
+static const char *
+own_path(const char *called, char *buffer, size_t size)
+{
+	ssize_t length;
+
+	if (called != NULL && called[0] == '/' && access(called, X_OK) == 0)
+		return called;
+	length = readlink("/proc/self/exe", buffer, size - 1);
+	if (length <= 0 || (size_t)length >= size - 1)
+		return NULL;
+	buffer[length] = '\0';
+	return buffer;
+}
+
+/* Be the master of *workers* workers.  Returns the exit status. */
+static int
+supervise(const char *called, unsigned workers)
+{
+	char buffer[4096];
+	const char *path;
+	char **copy;
+	int exit_status;
+
+	if ((path = own_path(called, buffer, sizeof(buffer))) == NULL ||
+	    (copy = copy_environment()) == NULL) {
+		log_event(LOG_LEVEL_ERROR, "start", "role", "master", "reason",
+		    strerror(errno), NULL);
+		return EX_OSERR;
+	}
+	settings_scrub(environ);
+	exit_status = master_run(path, workers, copy);
+	free_environment(copy);
+	return exit_status;
+}
+
+/*
+ * Open the log, read the settings from *environment* and check them.  If one is
+ * wrong, *complaint* is a line that names it, which the log has too.
+ */
+static enum status
+prepare(char *const *environment, char complaint[SETTINGS_COMPLAINT_SIZE],
+    struct settings **settings)
+{
+	const char *log = getenv("TODO_LOG");
+	enum status status;
+
+	*settings = NULL;
+	if (log_open(log == NULL || *log == '\0' ? NULL : log) != STATUS_OK) {
+		(void)snprintf(complaint, SETTINGS_COMPLAINT_SIZE,
+		    "TODO_LOG: %s", strerror(errno));
+		return STATUS_INVALID;
+	}
+	status = settings_read(environment, complaint, settings);
+	if (status == STATUS_INTERNAL)
+		(void)snprintf(
+		    complaint, SETTINGS_COMPLAINT_SIZE, "out of memory");
+	if (status == STATUS_OK &&
+	    (status = db_check((*settings)->db_defaults_file)) != STATUS_OK)
+		(void)snprintf(complaint, SETTINGS_COMPLAINT_SIZE,
+		    "TODO_DB_DEFAULTS_FILE: %s",
+		    errno != 0 ? strerror(errno)
+			       : "the file has no group [todo]");
+	return status;
+}
+
+/* Check the settings and, unless that is all, start. */
+static int
+run(bool only_check, const char *called, unsigned workers)
+{
+	char complaint[SETTINGS_COMPLAINT_SIZE];
+	char **received = receive_settings();
+	struct settings *settings;
+	int exit_status = EX_OK;
+	enum status status;
+
+	status = prepare(
+	    received != NULL ? received : environ, complaint, &settings);
+	free_environment(received);
+	if (status != STATUS_OK) {
+		/* One line where people look first, and one in the log. */
+		if (only_check || !log_is_stderr())
+			fprintf(stderr, "todo-fcgi: %s\n", complaint);
+		if (!only_check)
+			log_event(LOG_LEVEL_ERROR, "settings", "reason",
+			    complaint, NULL);
+		exit_status = EX_CONFIG;
+	} else if (only_check) {
+		printf("todo-fcgi: the settings are right\n");
+	} else if (workers > 0) {
+		exit_status = supervise(called, workers);
+	} else {
+		settings_scrub(environ);
+		exit_status = work(settings);
+	}
+	settings_free(settings);
+	return exit_status;
+}
+
+static int
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: todo-fcgi           one worker, on the listening socket "
+	    "0\n"
+	    "       todo-fcgi -w N      N workers, replaced when they die\n"
+	    "       todo-fcgi -t        check the settings\n"
+	    "       todo-fcgi -R        print the routes\n"
+	    "       todo-fcgi -V        print the version\n");
+	return EX_USAGE;
+}
+
+int
+main(int argc, char *argv[])
+{
+	enum { DO_START, DO_CHECK, DO_ROUTES, DO_VERSION } task = DO_START;
+	unsigned long workers = 0;
+	char *end;
+	int option;
+
+	/* Secrets and tokens are in our memory: no copy of it anywhere.  To
+	 * the kernel 0 means no file, but 1 no file and no pipe either. */
+	if (setrlimit(RLIMIT_CORE, &(struct rlimit) { 1, 1 }) != 0)
+		(void)setrlimit(RLIMIT_CORE, &(struct rlimit) { 0, 0 });
+
+	while ((option = getopt(argc, argv, "tRVw:")) != -1) {
+		switch (option) {
+		case 't':
+			task = DO_CHECK;
+			break;
+		case 'R':
+			task = DO_ROUTES;
+			break;
+		case 'V':
+			task = DO_VERSION;
+			break;
+		case 'w':
+			errno = 0;
+			workers = strtoul(optarg, &end, 10);
+			if (optarg[0] < '0' || optarg[0] > '9' ||
+			    *end != '\0' || errno != 0 || workers == 0 ||
+			    workers > WORKERS_MAX)
+				return usage();
+			break;
+		default:
+			return usage();
+		}
+	}
+	if (optind != argc)
+		return usage();
+
+	switch (task) {
+	case DO_START:
+	case DO_CHECK:
+		return run(task == DO_CHECK, argv[0], (unsigned)workers);
+	case DO_ROUTES:
+		router_print(stdout);
+		break;
+	case DO_VERSION:
+		printf("todo-fcgi %s\n", PACKAGE_VERSION);
+		break;
+	}
+	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}

@@ -1,0 +1,285 @@
+#include "request.h"
+
+#include <string.h>
+
+static const char *const method_names[METHOD_COUNT] = {
+	[METHOD_GET] = "GET",
+	[METHOD_HEAD] = "HEAD",
+	[METHOD_POST] = "POST",
+	[METHOD_PUT] = "PUT",
+	[METHOD_PATCH] = "PATCH",
+	[METHOD_DELETE] = "DELETE",
+	[METHOD_OPTIONS] = "OPTIONS",
+	[METHOD_OTHER] = "other",
+};
+
+enum method
+request_method(struct slice name)
+{
+	for (enum method m = METHOD_GET; m < METHOD_OTHER; m++)
+		if (slice_equal(name, slice_of(method_names[m])))
+			return m;
+	return METHOD_OTHER;
+}
+
+const char *
+request_method_name(enum method method)
+{
+	return method_names[method];
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static int
+digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+/*
+ * Take the next byte off *text*, decoding an escape.  Returns -1 at a "%" that
+ * begins none.
+ */
+static int
+next_byte(struct slice *text)
+{
+	int byte = (unsigned char)text->data[0];
+	size_t length = 1;
+
+	if (byte == '%') {
+		int high, low;
+
+		if (text->length < 3)
+			return -1;
+		high = digit_value(text->data[1]);
+		low = digit_value(text->data[2]);
+		if (high < 0 || low < 0)
+			return -1;
+		byte = high << 4 | low;
+		length = 3;
+	}
+	text->data += length;
+	text->length -= length;
+	return byte;
+}
+
+/* Is *segment* one that nobody could take for another path? */
+static bool
+segment_is_sound(struct slice segment)
+{
+	bool only_dots = true;
+	size_t count = 0;
+
+	while (segment.length > 0) {
+		int byte = next_byte(&segment);
+
+		if (byte < ' ' || byte == 0x7f || byte == '/' || byte == '\\')
+			return false; /* -1 among them */
+		only_dots = only_dots && byte == '.';
+		count++;
+	}
+	return count > 0 && !(only_dots && count <= 2);
+}
+
+enum status
+request_split(struct slice target, struct target *parts)
+{
+	const char *query;
+	const char *at, *end;
+
+	*parts = (struct target) { .segment_count = 0 };
+	if (target.length == 0 || target.length > REQUEST_TARGET_MAX ||
+	    target.data[0] != '/' ||
+	    memchr(target.data, '#', target.length) != NULL)
+		return STATUS_BAD_REQUEST;
+
+	end = target.data + target.length;
+	if ((query = memchr(target.data, '?', target.length)) != NULL) {
+		parts->query.data = query + 1;
+		parts->query.length = (size_t)(end - query) - 1;
+		end = query;
+	}
+
+	for (at = target.data; at < end;) {
+		const char *first = ++at; /* behind the "/" */
+		struct slice segment;
+
+		if ((at = memchr(first, '/', (size_t)(end - first))) == NULL)
+			at = end;
+		segment = (struct slice) { first, (size_t)(at - first) };
+		if (!segment_is_sound(segment))
+			return STATUS_BAD_REQUEST;
+		if (parts->segment_count < REQUEST_SEGMENTS_MAX)
+			parts->segments[parts->segment_count++] = segment;
+	}
+	return STATUS_OK;
+}
+
+enum status
+request_decode(struct pool *pool, struct slice text, struct slice *decoded)
+{
+	size_t length = 0;
+	char *bytes;
+
+	if ((bytes = pool_alloc(pool, text.length + 1)) == NULL)
+		return STATUS_INTERNAL;
+	while (text.length > 0) {
+		int byte = next_byte(&text);
+
+		if (byte < 0)
+			return STATUS_INVALID;
+		bytes[length++] = (char)byte;
+	}
+	*decoded = (struct slice) { bytes, length };
+	return STATUS_OK;
+}
+
+bool
+request_next_parameter(
+    struct slice *query, struct slice *name, struct slice *value)
+{
+	const char *end, *equals;
+	size_t length;
+
+	do {
+		if (query->length == 0)
+			return false;
+		end = memchr(query->data, '&', query->length);
+		length = end == NULL ? query->length
+				     : (size_t)(end - query->data);
+		*name = (struct slice) { query->data, length };
+		if (end != NULL)
+			length++;
+		query->data += length;
+		query->length -= length;
+	} while (name->length == 0);
+
+	*value = (struct slice) { NULL, 0 };
+	equals = memchr(name->data, '=', name->length);
+	if (equals != NULL) {
+		value->data = equals + 1;
+		value->length = name->length -
+		    (size_t)(value->data - name->data);
+		name->length = (size_t)(equals - name->data);
+	}
+	return true;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Take the blanks off both ends of *text*. */
+static struct slice
+trim(struct slice text)
+{
+	while (text.length > 0 && is_blank(text.data[0])) {
+		text.data++;
+		text.length--;
+	}
+	while (text.length > 0 && is_blank(text.data[text.length - 1]))
+		text.length--;
+	return text;
+}
+
+/* Take what precedes the first *separator* off *text*, trimmed. */
+static struct slice
+take_until(struct slice *text, char separator)
+{
+	const char *end = memchr(text->data, separator, text->length);
+	struct slice taken = *text;
+
+	if (end == NULL) {
+		text->data += text->length;
+		text->length = 0;
+	} else {
+		taken.length = (size_t)(end - text->data);
+		text->data += taken.length + 1;
+		text->length -= taken.length + 1;
+	}
+	return trim(taken);
+}
+
+enum status
+request_is_json(struct slice content_type)
+{
+	if (content_type.data == NULL ||
+	    !slice_equal_nocase(
+		take_until(&content_type, ';'), SLICE("application/json")))
+		return STATUS_UNSUPPORTED_MEDIA_TYPE;
+
+	while (content_type.length > 0) {
+		struct slice value = take_until(&content_type, ';');
+		struct slice name = take_until(&value, '=');
+
+		if (!slice_equal_nocase(name, SLICE("charset")))
+			continue;
+		if (!slice_equal_nocase(value, SLICE("utf-8")) &&
+		    !slice_equal_nocase(value, SLICE("\"utf-8\"")))
+			return STATUS_UNSUPPORTED_MEDIA_TYPE;
+	}
+	return STATUS_OK;
+}
+
+/*
+ * Take the first entity tag, with its quotes but without "W/", off *field*
+ * (RFC 9110 section 8.8.3).  Returns false if there is none.
+ */
+static bool
+next_tag(struct slice *field, struct slice *tag)
+{
+	const char *end = field->data + field->length;
+	const char *at = field->data;
+
+	if (end - at >= 2 && at[0] == 'W' && at[1] == '/')
+		at += 2;
+	if (at == end || *at != '"')
+		return false;
+	tag->data = at++;
+	while (at < end && *at != '"') {
+		if ((unsigned char)*at <= ' ' || *at == 0x7f)
+			return false;
+		at++;
+	}
+	if (at++ == end)
+		return false;
+	tag->length = (size_t)(at - tag->data);
+	*field = (struct slice) { at, (size_t)(end - at) };
+	return true;
+}
+
+bool
+request_names_tag(struct slice field, struct slice tag)
+{
+	bool found = false;
+
+	field = trim(field);
+	if (slice_equal(field, SLICE("*")))
+		return true;
+
+	/* A list, in which empty elements count for nothing (RFC 9110 5.6.1),
+	 * read to its end, for it must be well-formed up to there. */
+	while (field.length > 0) {
+		struct slice other;
+
+		if (field.data[0] == ',' || is_blank(field.data[0])) {
+			field.data++;
+			field.length--;
+			continue;
+		}
+		if (!next_tag(&field, &other))
+			return false;
+		found = found || slice_equal(other, tag);
+		field = trim(field);
+		if (field.length > 0 && field.data[0] != ',')
+			return false;
+	}
+	return found;
+}

@@ -1,0 +1,39 @@
+#include "task.h"
+
+struct task_content
+task_changed(const struct task_change *change, struct task_content content)
+{
+	if (change->has_title)
+		content.title = change->content.title;
+	if (change->has_description)
+		content.description = change->content.description;
+	if (change->has_completed)
+		content.completed = change->content.completed;
+	if (change->toggles)
+		content.completed = !content.completed;
+	return content;
+}
+
+bool
+task_content_equal(const struct task_content *a, const struct task_content *b)
+{
+	return slice_equal(a->title, b->title) &&
+	    (a->description.data == NULL) == (b->description.data == NULL) &&
+	    slice_equal(a->description, b->description) &&
+	    a->completed == b->completed;
+}
+
+struct slice
+task_tag(const struct task *task, char out[TASK_TAG_MAX])
+{
+	size_t first = TASK_TAG_MAX;
+	uint32_t revision = task->revision;
+
+	out[--first] = '"';
+	do {
+		out[--first] = (char)('0' + revision % 10);
+		revision /= 10;
+	} while (revision > 0);
+	out[--first] = '"';
+	return (struct slice) { out + first, TASK_TAG_MAX - first };
+}

@@ -1,0 +1,3 @@
+package Scale;
+use v5.36;
+1;

@@ -1,0 +1,118 @@
+// The issuer: Better Auth behind nginx, at /api/auth/.
+//
+// Exit status: 0 after SIGTERM or SIGINT, 78 if a setting is wrong, 1 if the
+// database or the address to listen on cannot be had.
+
+import { rmSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { createConnection } from "node:net";
+import { toNodeHandler } from "better-auth/node";
+import { createAuth, createDatabase, migrate } from "./auth.js";
+import { isOutage, log, requestStore } from "./log.js";
+import { readSettings, SettingsError } from "./settings.js";
+
+const EX_CONFIG = 78;
+const STOP_MS = 10_000;
+
+function settingsOrExit() {
+	try {
+		return readSettings(process.env);
+	} catch (error) {
+		if (!(error instanceof SettingsError))
+			throw error;
+		log("error", "settings", { reason: error.message });
+		process.exit(EX_CONFIG);
+	}
+}
+
+// A socket file that nobody answers on is what a killed issuer left behind.
+async function removeStaleSocket(path) {
+	if (!statSync(path, { throwIfNoEntry: false })?.isSocket())
+		return;
+	const alive = await new Promise((resolve) => {
+		const probe = createConnection(path);
+		probe.on("connect", () => { probe.destroy(); resolve(true); });
+		probe.on("error", () => resolve(false));
+	});
+	if (!alive)
+		rmSync(path);
+}
+
+function listen(server, where) {
+	// A socket is made for its owner and group, nginx's: mode 0660.
+	process.umask(0o117);
+	return new Promise((resolve, reject) => {
+		server.once("error", reject);
+		server.listen(where, resolve);
+	});
+}
+
+// todo-fcgi's shape of an error (RFC 9457), for what is not Better Auth's own.
+function problem(request, fields, headers = {}) {
+	const id = request.headers.get("x-request-id");
+	return Response.json({ type: "about:blank", ...fields,
+		...(id && { request_id: id }),
+	}, { status: fields.status, headers: {
+		...headers, "content-type": "application/problem+json" } });
+}
+
+// Better Auth answers "no session" when it could not look, and "signed out"
+// when it could not delete. Say what is true instead: a client would otherwise
+// send its user to sign in again.
+async function answer(auth, request) {
+	const store = { outage: false };
+	let response;
+	try {
+		response = await requestStore.run(store, () => auth.handler(request));
+	} catch (error) {
+		store.outage = isOutage(error);
+		log("error", "request", { reason: error.cause?.message
+			?? error.message });
+		response = problem(request, { title: "Internal Server Error",
+			status: 500, code: "internal", detail: "Internal error" });
+	}
+	if (store.outage)
+		response = problem(request, { title: "Service Unavailable",
+			status: 503, code: "unavailable",
+			detail: "The database is not available" }, { "retry-after": "1" });
+	response.headers.set("cache-control", "no-store");
+	return response;
+}
+
+async function main() {
+	const settings = settingsOrExit();
+	// Nothing may hand these on: not a child, not a report of Node's.
+	for (const name of ["BETTER_AUTH_SECRET", "BETTER_AUTH_SECRETS",
+		"ISSUER_DATABASE"])
+		delete process.env[name];
+
+	const pool = createDatabase(settings.database);
+	const auth = createAuth(settings, pool);
+	await migrate(auth, pool);
+
+	const server = createServer(toNodeHandler(
+		(request) => answer(auth, request)));
+	if (settings.listen.path)
+		await removeStaleSocket(settings.listen.path);
+	await listen(server, settings.listen);
+	log("info", "ready", { listen: settings.listen.path
+		?? `${settings.listen.host}:${settings.listen.port}` });
+
+	const stop = () => {
+		setTimeout(() => process.exit(1), STOP_MS).unref();
+		server.close(async () => {
+			await pool.end();
+			log("info", "stop");
+			process.exit(0);
+		});
+		server.closeIdleConnections();
+	};
+	process.once("SIGTERM", stop);
+	process.once("SIGINT", stop);
+}
+
+main().catch((error) => {
+	log("error", "start", { reason: error.code
+		? `${error.code}: ${error.message}` : error.message });
+	process.exit(1);
+});

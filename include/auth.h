@@ -1,0 +1,30 @@
+#ifndef AUTH_H
+#define AUTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pool.h"
+#include "settings.h"
+#include "slice.h"
+#include "status.h"
+#include "token.h"
+
+/* Who is asking.  Only auth_identify() makes one, from a verified token. */
+struct current_user {
+	struct token_claims claims;
+};
+
+/*
+ * Find out who is asking from the value of the Authorization header field
+ * (RFC 6750 section 2.1), which has data NULL if there was none, at *now* in
+ * seconds since 1970.  *user* lives in *pool*.
+ *
+ * STATUS_TOKEN_MISSING if no Bearer token was sent; otherwise as token_verify()
+ * answers, with *refusal* filled for the log.
+ */
+enum status auth_identify(struct pool *pool, const struct token_policy *policy,
+    struct slice authorization, int64_t now, struct token_refusal *refusal,
+    const struct current_user **user) MUST_CHECK;
+
+#endif

@@ -1,0 +1,36 @@
+#ifndef CRYPTO_H
+#define CRYPTO_H
+
+#include "pool.h"
+#include "settings.h"
+#include "slice.h"
+#include "status.h"
+
+/*
+ * What this program needs of libcrypto: a digest, and boxes that only
+ * somebody with the secret can make or look into.
+ */
+#define CRYPTO_DIGEST_LENGTH 32
+
+/* The SHA-256 of *text* (FIPS 180-4).  STATUS_INTERNAL if libcrypto fails. */
+enum status crypto_digest(
+    struct slice text, unsigned char digest[CRYPTO_DIGEST_LENGTH]) MUST_CHECK;
+
+/*
+ * Seal *plain* into *box*, printable as base64url: AES-256-GCM with a random
+ * nonce, under a key derived from the policy's current secret.  *context* is
+ * not in the box, but the box opens only with the same one.
+ * STATUS_INTERNAL if there is no memory or libcrypto fails.
+ */
+enum status crypto_seal(struct pool *pool, const struct token_policy *policy,
+    struct slice context, struct slice plain, struct slice *box) MUST_CHECK;
+
+/*
+ * Open *box*, trying each of the policy's secrets, so that a box survives a
+ * rotation.  STATUS_INVALID if it is not one that crypto_seal() made with the
+ * same *context*; STATUS_INTERNAL as above.
+ */
+enum status crypto_open(struct pool *pool, const struct token_policy *policy,
+    struct slice context, struct slice box, struct slice *plain) MUST_CHECK;
+
+#endif

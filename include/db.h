@@ -1,0 +1,120 @@
+#ifndef DB_H
+#define DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "slice.h"
+#include "status.h"
+
+/*
+ * One connection to MariaDB and its prepared statements.
+ *
+ * The connection is made when it is first needed and made anew when it was
+ * lost: a lost one is noticed before a statement is sent on it, and never by
+ * sending a statement twice, for then nobody knows whether the first one ran.
+ * After it was lost, or could not be made, everything fails at once for half a
+ * second.
+ *
+ * Every failure is logged here.  STATUS_UNAVAILABLE: the database is away, or
+ * says no for a reason that no request can help.  STATUS_INTERNAL: the
+ * statement or its values are wrong, which is a fault of this program.
+ */
+struct db;
+
+/* The most statements, values of one, and columns of one. */
+#define DB_STATEMENTS_MAX 64
+#define DB_VALUES_MAX 32
+#define DB_COLUMNS_MAX 8
+
+/* The longest text or bytes that a column may hold. */
+#define DB_COLUMN_BYTES 4096
+
+/* A value bound to a "?", or a column of a row. */
+enum db_type { DB_NULL, DB_TEXT, DB_BYTES, DB_INTEGER, DB_TIME };
+
+struct db_value {
+	enum db_type type;
+	struct slice bytes; /* DB_TEXT: UTF-8; DB_BYTES; not terminated */
+	int64_t number;	    /* DB_INTEGER; DB_TIME: microseconds, UTC */
+};
+
+struct db_value db_text(struct slice text); /* data NULL: DB_NULL */
+struct db_value db_bytes(const void *bytes, size_t length);
+struct db_value db_integer(int64_t number);
+struct db_value db_time(int64_t time);
+
+/*
+ * A connection by the group [todo] of the MariaDB option file *defaults_file*,
+ * which must outlive it.  Returns NULL if there is no memory.
+ */
+struct db *db_new(const char *defaults_file);
+void db_free(struct db *db);
+
+/*
+ * Is *defaults_file* a readable option file with a group [todo], or one that
+ * includes others?  STATUS_INVALID if not, errno saying why, or 0.
+ */
+enum status db_check(const char *defaults_file) MUST_CHECK;
+
+/*
+ * A request begins: allow it 0.9 s from now.  After that no statement is sent
+ * for it any more, STATUS_UNAVAILABLE, and what is not committed is undone; so
+ * however slow the database is, all is over within 2 s.
+ */
+void db_allow_time(struct db *db);
+
+/* Connect unless connected already. */
+enum status db_connect(struct db *db) MUST_CHECK;
+
+/*
+ * A statement: *index*, below DB_STATEMENTS_MAX, is its own alone; *sql* is
+ * always the same for it; the rows it gives have *column_count* columns of
+ * the types *columns* (DB_NULL is none), 0 if it gives none.
+ */
+struct db_statement {
+	unsigned index;
+	const char *sql;
+	const enum db_type *columns;
+	size_t column_count;
+};
+
+/*
+ * Run *statement*, which is prepared when it is first run on a connection,
+ * with *values* for its "?".  If it gives rows, the caller reads them with
+ * db_row() until that no longer says STATUS_OK, or calls db_done().
+ */
+enum status db_run(struct db *db, const struct db_statement *statement,
+    const struct db_value *values, size_t count) MUST_CHECK;
+
+/*
+ * The next row of the statement run last; *columns*, as many as it has, are
+ * valid until the next call.  STATUS_NOT_FOUND after the last one.
+ */
+enum status db_row(struct db *db, struct db_value *columns) MUST_CHECK;
+
+/* Leave the rows that are not read yet. */
+void db_done(struct db *db);
+
+/* How many rows the statement run last changed or, for UPDATE, matched. */
+uint64_t db_affected(const struct db *db);
+
+/*
+ * Was the last failure a deadlock?  The server has then undone the whole
+ * transaction, and it may be tried again.
+ */
+bool db_deadlocked(const struct db *db);
+
+/* Was it that a table or a column is not there? */
+bool db_lacks_schema(const struct db *db);
+
+/*
+ * A transaction.  If the answer to db_commit() is not STATUS_OK, the outcome
+ * is unknown.  db_rollback() drops the connection if it can do no better.
+ */
+enum status db_begin(struct db *db) MUST_CHECK;
+enum status db_commit(struct db *db) MUST_CHECK;
+void db_rollback(struct db *db);
+
+#endif

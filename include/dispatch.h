@@ -1,0 +1,17 @@
+#ifndef DISPATCH_H
+#define DISPATCH_H
+
+#include "buffer.h"
+#include "db.h"
+#include "pool.h"
+#include "request.h"
+#include "settings.h"
+
+/*
+ * Answer *request*: write the whole answer, as fcgi_finish() sends it, into
+ * *out*, and log it.  *pool* is the request's.
+ */
+void dispatch(const struct settings *settings, struct db *db, struct pool *pool,
+    const struct request *request, struct buffer *out);
+
+#endif

@@ -1,0 +1,23 @@
+#ifndef EXCHANGE_H
+#define EXCHANGE_H
+
+#include <stdint.h>
+
+#include "db.h"
+#include "pool.h"
+#include "request.h"
+#include "response.h"
+#include "settings.h"
+
+/* One request and the answer to it, with all that a handler may use. */
+struct exchange {
+	struct pool *pool; /* lives as long as the exchange */
+	struct db *db;
+	const struct settings *settings;
+	const struct request *request;
+	struct target target; /* the request's, taken apart */
+	int64_t now;	      /* when it began: microseconds since 1970 */
+	struct response response;
+};
+
+#endif

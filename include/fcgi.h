@@ -1,0 +1,38 @@
+#ifndef FCGI_H
+#define FCGI_H
+
+#include <stdbool.h>
+
+#include "pool.h"
+#include "request.h"
+#include "slice.h"
+#include "status.h"
+
+/*
+ * FastCGI, by libfcgi: one connection and one request at a time, on the
+ * listening socket that whoever started us left as descriptor 0.
+ */
+struct fcgi;
+
+/*
+ * STATUS_INVALID if descriptor 0 is no listening socket; STATUS_INTERNAL if
+ * there is no memory.  The caller owns *fcgi*; fcgi_free() ends it.
+ */
+enum status fcgi_new(struct fcgi **fcgi) MUST_CHECK;
+void fcgi_free(struct fcgi *fcgi);
+
+/*
+ * Take the next request, if there is one: *request* points into *pool* and is
+ * valid until fcgi_finish().  Does not wait for a connection: STATUS_NOT_FOUND
+ * if none is there, or what came is no request.
+ */
+enum status fcgi_accept(
+    struct fcgi *fcgi, struct pool *pool, struct request *request) MUST_CHECK;
+
+/*
+ * Send *answer*, header and body as CGI has them, and end the request.  An
+ * answer that nobody takes any more is dropped.
+ */
+void fcgi_finish(struct fcgi *fcgi, struct slice answer);
+
+#endif

@@ -1,0 +1,38 @@
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+
+#include "status.h"
+
+/*
+ * One line per event, key=value, in the order given:
+ *
+ *   time=2026-11-23T10:30:00.123456Z level=info event=request status=200 ...
+ *
+ * A value with anything but plain visible ASCII in it is quoted, control bytes
+ * and bytes past ASCII are escaped as \xNN, so that one event is one line
+ * whatever a client sent.  Nobody logs a token, a body or a parameter.
+ */
+enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+
+/*
+ * Choose where lines go: "stderr", "syslog", or the absolute path of a file,
+ * which is appended to.  NULL: standard error, unless that is /dev/null, as
+ * spawn-fcgi leaves it when it forks; then syslog.  STATUS_INVALID if *target*
+ * is none of these or the file cannot be opened (errno says why).  May be
+ * called again, to open the file anew after it was moved away.
+ */
+enum status log_open(const char *target) MUST_CHECK;
+
+/* Do lines go to standard error? */
+bool log_is_stderr(void);
+
+/*
+ * Log *event* with pairs of terminated strings, key and value, ended by a
+ * NULL key.  A pair whose value is NULL is left out.
+ */
+void log_event(enum log_level level, const char *event, ...)
+    __attribute__((sentinel));
+
+#endif

@@ -1,0 +1,34 @@
+#ifndef MASTER_H
+#define MASTER_H
+
+/*
+ * A small supervisor for a pool of workers, as php-fpm has one.  It knows no
+ * request, no token and no database.
+ *
+ * It runs *program* (an absolute path, looked up anew at each start, so that
+ * a new binary takes over at HUP) *workers* times, with descriptor 0 and this
+ * process's own environment, and keeps that many running:
+ *
+ *   a worker that ends      is replaced: at once at first, with growing
+ *                           pauses when they die young
+ *   TERM, INT or QUIT       every worker gets TERM, finishes the request in
+ *                           hand and ends; what has not after 10 s is killed
+ *   HUP                     new workers are started one by one; an old one
+ *                           gets TERM once its successor is ready.  A new one
+ *                           that does not become ready ends the roll-over
+ *                           and the old ones stay
+ *
+ * What may hold secrets is in no worker's environment, where /proc/PID/environ
+ * would show it, not even for a moment: a worker reads *settings*, a list of
+ * "NAME=value" ended by NULL, from the descriptor whose number is in the
+ * environment variable TODO_SETTINGS_FD, each ended by a NUL.
+ *
+ * A worker says that it is ready by writing one byte to the descriptor whose
+ * number is in TODO_READY_FD, and closing it.
+ *
+ * Returns the exit status: 0 after TERM; 78 if the first workers find their
+ * settings wrong; 1 if nothing can be started.
+ */
+int master_run(const char *program, unsigned workers, char *const *settings);
+
+#endif

@@ -1,0 +1,98 @@
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pool.h"
+#include "slice.h"
+#include "status.h"
+
+/* The longest request target and the largest body, in bytes. */
+#define REQUEST_TARGET_MAX 4096
+#define REQUEST_BODY_MAX 16384
+
+/* The most segments that a path of ours has, and one more. */
+#define REQUEST_SEGMENTS_MAX 6
+
+enum method {
+	METHOD_GET,
+	METHOD_HEAD,
+	METHOD_POST,
+	METHOD_PUT,
+	METHOD_PATCH,
+	METHOD_DELETE,
+	METHOD_OPTIONS,
+	METHOD_OTHER,
+	METHOD_COUNT
+};
+
+/* A request as it came.  Header fields that did not come have data NULL. */
+struct request {
+	enum method method;
+	struct slice target; /* raw: undecoded, not normalised */
+	struct slice authorization;
+	struct slice content_type;
+	struct slice if_match;
+	struct slice if_none_match;
+	struct slice idempotency_key;
+	struct slice id;   /* nginx's $request_id */
+	struct slice body; /* what was read of it */
+
+	/*
+	 * STATUS_OK if all of the body is here; STATUS_CONTENT_TOO_LARGE if it
+	 * is too large and was not read; STATUS_BAD_REQUEST if it ended before
+	 * the length it was said to have, or that length is no number.
+	 */
+	enum status body_status;
+};
+
+/* A target taken apart: "/a/b?c" has the segments a and b and the query c. */
+struct target {
+	struct slice segments[REQUEST_SEGMENTS_MAX]; /* raw */
+	size_t segment_count; /* REQUEST_SEGMENTS_MAX if there were more */
+	struct slice query;   /* raw, without "?"; data NULL if none */
+};
+
+/* The method named *name* (RFC 9110 section 9.1: case matters), and back. */
+enum method request_method(struct slice name);
+const char *request_method_name(enum method method);
+
+/*
+ * Take *target* apart (RFC 3986 section 3.3, RFC 9112 section 3.2.1).  Nothing
+ * is decoded or normalised.  STATUS_BAD_REQUEST if it is too long, does not
+ * begin with "/", or its path has an empty or a dot segment, a backslash, a
+ * control byte, a "%" that begins no escape, or an encoded form of any of
+ * these or of "/".
+ */
+enum status request_split(struct slice target, struct target *parts) MUST_CHECK;
+
+/*
+ * Decode each "%XX" of *text* once into *decoded*, in the pool.
+ * STATUS_INVALID at a "%" that begins no escape; STATUS_INTERNAL if there is
+ * no memory.
+ */
+enum status request_decode(
+    struct pool *pool, struct slice text, struct slice *decoded) MUST_CHECK;
+
+/*
+ * Take the first parameter off *query*: raw *name* and *value*, the latter
+ * with data NULL if there was no "=".  Returns false at the end.
+ */
+bool request_next_parameter(
+    struct slice *query, struct slice *name, struct slice *value);
+
+/*
+ * STATUS_OK if the media type is application/json with no charset or utf-8
+ * (RFC 9110 section 8.3.1), else STATUS_UNSUPPORTED_MEDIA_TYPE.
+ */
+enum status request_is_json(struct slice content_type) MUST_CHECK;
+
+/*
+ * Does *field*, the value of If-Match or If-None-Match, name the entity tag
+ * *tag* (with its quotes)?  It may be "*" or a list; a W/ prefix is ignored.
+ * A field that is not well-formed names nothing.
+ */
+bool request_names_tag(struct slice field, struct slice tag);
+
+#endif

@@ -1,0 +1,56 @@
+#ifndef SLICE_H
+#define SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/*
+ * Bytes that somebody else owns: a pointer and a length, not terminated.  data
+ * is NULL where there is no value at all, which differs from an empty one.
+ */
+struct slice {
+	const char *data;
+	size_t length;
+};
+
+/* The slice of a string literal. */
+#define SLICE(literal) \
+	((struct slice) { .data = (literal), .length = sizeof(literal) - 1 })
+
+/* The slice of the terminated *text*, which may be NULL. */
+static inline struct slice
+slice_of(const char *text)
+{
+	return (struct slice) { text, text == NULL ? 0 : strlen(text) };
+}
+
+/* Are *a* and *b* the same bytes?  Stops at the first that differs. */
+static inline bool
+slice_equal(struct slice a, struct slice b)
+{
+	return a.length == b.length &&
+	    (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+}
+
+/* Are *a* and *b* equal but for the case of ASCII letters? */
+static inline bool
+slice_equal_nocase(struct slice a, struct slice b)
+{
+	if (a.length != b.length)
+		return false;
+	for (size_t i = 0; i < a.length; i++) {
+		unsigned char x = (unsigned char)a.data[i];
+		unsigned char y = (unsigned char)b.data[i];
+
+		if (x >= 'A' && x <= 'Z')
+			x |= 0x20;
+		if (y >= 'A' && y <= 'Z')
+			y |= 0x20;
+		if (x != y)
+			return false;
+	}
+	return true;
+}
+
+#endif

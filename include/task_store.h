@@ -1,0 +1,72 @@
+#ifndef TASK_STORE_H
+#define TASK_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db.h"
+#include "pool.h"
+#include "slice.h"
+#include "status.h"
+#include "task.h"
+#include "task_query.h"
+#include "tenant.h"
+
+/*
+ * The SQL of tasks.  Every function asks for a tenant, which only
+ * tenant_guard() makes, and every statement on tasks binds its user_id.
+ *
+ * Where it is not said otherwise the slices of a task live in *pool*.
+ * Besides what is named, all return what db_run() does.
+ */
+
+/*
+ * Give the first limit + 1 tasks that *query* wants to *each*, in order, the
+ * last one being there only to tell that there are more.  A task's slices
+ * live until *each* returns.
+ */
+enum status task_store_list(struct db *db, struct pool *pool,
+    const struct tenant *tenant, const struct task_query *query,
+    void (*each)(void *context, const struct task *task),
+    void *context) MUST_CHECK;
+
+/* Find the task *id*.  STATUS_NOT_FOUND if the tenant has none. */
+enum status task_store_find(struct db *db, struct pool *pool,
+    const struct tenant *tenant, const struct uuid *id,
+    struct task *task) MUST_CHECK;
+
+/*
+ * Store a new *task*.  *key*, unless its data is NULL, is an idempotency key
+ * of the tenant's: if it has been used, nothing is stored, *task* becomes the
+ * one that it made, as it now is, and *replayed* true;
+ * STATUS_IDEMPOTENCY_KEY_REUSED if that one was first sent with other content.
+ */
+enum status task_store_create(struct db *db, struct pool *pool,
+    const struct tenant *tenant, struct slice key, struct task *task,
+    bool *replayed) MUST_CHECK;
+
+/*
+ * Make *change* to the task *id* at the time *now*, if *if_match*, the value
+ * of If-Match or data NULL, names its entity tag.  *task* is what this left,
+ * even if another change follows at once.  A change that changes nothing
+ * leaves the revision and updated_at alone.
+ * STATUS_NOT_FOUND, STATUS_PRECONDITION_FAILED.
+ */
+enum status task_store_update(struct db *db, struct pool *pool,
+    const struct tenant *tenant, const struct uuid *id, struct slice if_match,
+    const struct task_change *change, int64_t now,
+    struct task *task) MUST_CHECK;
+
+/* Delete the task *id*, if *if_match* as above names its entity tag. */
+enum status task_store_delete(struct db *db, struct pool *pool,
+    const struct tenant *tenant, const struct uuid *id,
+    struct slice if_match) MUST_CHECK;
+
+/*
+ * The name and the text of statement *index*, in *pool*, for the test that
+ * reads the plans.  STATUS_NOT_FOUND past the last.
+ */
+enum status task_store_statement(struct pool *pool, unsigned index,
+    const char **name, const char **sql) MUST_CHECK;
+
+#endif

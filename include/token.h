@@ -1,0 +1,49 @@
+#ifndef TOKEN_H
+#define TOKEN_H
+
+#include <stdint.h>
+
+#include "pool.h"
+#include "settings.h"
+#include "slice.h"
+#include "status.h"
+
+/* The longest token that is looked at, in bytes. */
+#define TOKEN_LENGTH_MAX 4096
+
+/* What a verified token says (RFC 7519). */
+struct token_claims {
+	struct slice user_id; /* equal to sub; 1 to 64 unreserved characters */
+	struct slice email;   /* 1 to 320 bytes of UTF-8 */
+	struct slice issuer;
+	int64_t issued_at;  /* iat, seconds since 1970 */
+	int64_t expires_at; /* exp, seconds since 1970 */
+};
+
+/* Why a token was refused: for the operator's log, never for the client. */
+struct token_refusal {
+	const char *reason; /* static */
+	const char *alg;    /* the alg that came, or its start; or NULL */
+};
+
+/*
+ * Verify *token*, a compact JWS (RFC 7515 section 7.1) signed with HS256, at
+ * the time *now* in seconds since 1970, and give its claims, which live in
+ * *pool*.  The checks and their order are those of the contract's table: form,
+ * header, signature, payload; of the claims first presence and types, then
+ * exp, iat, nbf, the lifetime, iss, aud, user_id and sub, jti, user_email.
+ *
+ * Stricter than the table in one point: libjwt's own JSON reader, jansson,
+ * refuses integers past int64_t and fractions past a double anywhere in a
+ * token.
+ *
+ * STATUS_TOKEN_EXPIRED, STATUS_TOKEN_ISSUER and STATUS_TOKEN_AUDIENCE come
+ * only after the signature was found right; everything else is
+ * STATUS_TOKEN_INVALID, with *refusal* filled.  STATUS_INTERNAL if there is no
+ * memory: the token is then neither accepted nor refused.
+ */
+enum status token_verify(struct pool *pool, const struct token_policy *policy,
+    struct slice token, int64_t now, struct token_refusal *refusal,
+    struct token_claims *claims) MUST_CHECK;
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Goal: no body of any bytes is a 500, and what is not JSON in UTF-8 gets no
+ * further than 400.
+ *
+ * Input: 'p' POST, 'u' PUT or 'c' complete, then the body.
+ */
+#include "fuzz.h"
+#include "utf8.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char task[] = "/api/" FUZZ_USER
+				   "/tasks/019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a11";
+	struct pool *pool = fuzz_pool();
+	struct buffer out = buffer_in(pool);
+	struct request request;
+	char target[128];
+	unsigned status;
+
+	if (size == 0 || size > REQUEST_BODY_MAX)
+		return -1;
+	(void)snprintf(target, sizeof(target), "%s%s",
+	    data[0] == 'p' ? "/api/" FUZZ_USER "/tasks" : task,
+	    data[0] == 'c' ? "/complete" : "");
+	request = (struct request) {
+		.method = data[0] == 'p' ? METHOD_POST
+		    : data[0] == 'u'	 ? METHOD_PUT
+					 : METHOD_PATCH,
+		.target = slice_of(target),
+		.authorization = slice_of(fuzz_authorization()),
+		.content_type = SLICE("application/json"),
+		.id = SLICE("0"),
+		.body = { (const char *)data + 1, size - 1 },
+	};
+	dispatch(&fuzz_settings, fuzz_db(), pool, &request, &out);
+	status = fuzz_status(&out);
+	never(status != 400 && status != 422 && status != 503);
+	if (status != 400) {
+		never(!utf8_valid(request.body));
+		never(memchr(data, '\0', size) != NULL);
+		never(request.body.length > 0 &&
+		    memmem(data, size, "\\u0000", 6) != NULL &&
+		    memmem(data, size, "\\\\u0000", 7) == NULL);
+	}
+	if (status == 503 && request.body.length > 0)
+		never(memchr(data, '{', size) == NULL ||
+		    memchr(data, '}', size) == NULL);
+	pool_reset(pool);
+	return 0;
+}

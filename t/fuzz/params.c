@@ -1,0 +1,131 @@
+/*
+ * Goal: no bytes on the workers' socket end a worker, are answered with 500 or
+ * half an answer, or keep it.
+ *
+ * Input: 'R' and bytes as they are; 'P' and lines NAME=value, an empty line and
+ * a body, which are put into FastCGI records here ("@" for the value of
+ * HTTP_AUTHORIZATION stands for a right token).
+ */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "buffer.h"
+#include "fcgi.h"
+#include "fuzz.h"
+
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+/* What a worker has: a listening socket as descriptor 0. */
+static struct fcgi *
+worker(void)
+{
+	static struct fcgi *fcgi;
+	int fd;
+
+	if (fcgi != NULL)
+		return fcgi;
+	(void)snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
+	    "todo-fuzz-%ld", (long)getpid());
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	never(bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0);
+	never(listen(fd, 8) != 0 || dup2(fd, STDIN_FILENO) < 0);
+	(void)close(fd);
+	never(fcgi_new(&fcgi) != STATUS_OK);
+	return fcgi;
+}
+
+static void
+add_record(struct buffer *out, unsigned char type, const void *data, size_t size)
+{
+	const char head[8] = { 1, (char)type, 0, 1, (char)(size >> 8),
+		(char)size };
+
+	buffer_add(out, (struct slice) { head, 8 });
+	buffer_add(out, (struct slice) { data, size });
+}
+
+static void
+add_length(struct buffer *out, size_t length)
+{
+	const char bytes[4] = { (char)(0x80 | length >> 24),
+		(char)(length >> 16), (char)(length >> 8), (char)length };
+
+	buffer_add(out, (struct slice) { bytes, 4 });
+}
+
+/* Put the lines into records. */
+static void
+frame(struct buffer *out, struct pool *pool, const char *at, const char *end)
+{
+	static const char begin[8] = { 0, 1, 0, 0, 0, 0, 0, 0 };
+	struct buffer parameters = buffer_in(pool);
+
+	add_record(out, 1, begin, 8);
+	while (at < end && *at != '\n') {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		struct slice line = { at,
+			(size_t)((stop == NULL ? end : stop) - at) };
+		const char *equals = memchr(at, '=', line.length);
+		struct slice value = { NULL, 0 };
+
+		if (equals != NULL) {
+			value.data = equals + 1;
+			value.length = line.length - (size_t)(equals + 1 - at);
+			if (slice_equal(value, SLICE("@")))
+				value = slice_of(fuzz_authorization());
+			add_length(&parameters, (size_t)(equals - at));
+			add_length(&parameters, value.length);
+			buffer_add(&parameters,
+			    (struct slice) { at, (size_t)(equals - at) });
+			buffer_add(&parameters, value);
+		}
+		at = stop == NULL ? end : stop + 1;
+	}
+	for (size_t done = 0; done < parameters.length; done += 60000)
+		add_record(out, 4, parameters.data + done,
+		    parameters.length - done > 60000
+			? 60000
+			: parameters.length - done);
+	add_record(out, 4, "", 0);
+	if (at < end)
+		at++;
+	for (; end - at > 60000; at += 60000)
+		add_record(out, 5, at, 60000);
+	if (at < end)
+		add_record(out, 5, at, (size_t)(end - at));
+	add_record(out, 5, "", 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fcgi *fcgi = worker();
+	struct pool *pool = fuzz_pool();
+	struct buffer stream = buffer_in(pool);
+	struct buffer out = buffer_in(pool);
+	struct request request;
+	int peer;
+
+	if (size == 0 || size > 65536)
+		return -1;
+	if (data[0] == 'P')
+		frame(&stream, pool, (const char *)data + 1,
+		    (const char *)data + size);
+	else
+		buffer_add(&stream,
+		    (struct slice) { (const char *)data + 1, size - 1 });
+	peer = socket(AF_UNIX, SOCK_STREAM, 0);
+	never(connect(peer, (struct sockaddr *)&address, sizeof(address)) != 0);
+	never(send(peer, stream.data, stream.length,
+		  MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)stream.length);
+	(void)shutdown(peer, SHUT_WR);
+
+	if (fcgi_accept(fcgi, pool, &request) == STATUS_OK) {
+		dispatch(&fuzz_settings, fuzz_db(), pool, &request, &out);
+		(void)fuzz_status(&out);
+		fcgi_finish(fcgi, buffer_slice(&out));
+	}
+	(void)close(peer);
+	pool_reset(pool);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/*
+ * Goal: whatever method, target and header fields a verified user sends, none
+ * leads to another tenant, to a 500 or to an answer that is not whole.
+ *
+ * Input: lines: method, target, If-Match, If-None-Match, Idempotency-Key,
+ * Content-Type.
+ */
+#include "fuzz.h"
+
+/* Does *target* begin with /api/alice/, in whatever way that may be written?
+ * Told without request.c. */
+static bool
+is_own(const char *target, size_t length)
+{
+	static const char own[] = "/api/" FUZZ_USER "/";
+	size_t at = 0;
+
+	for (const char *wanted = own; *wanted != '\0'; wanted++) {
+		unsigned byte;
+
+		if (at >= length)
+			return false;
+		byte = (unsigned char)target[at++];
+		if (byte == '%' && at + 2 <= length) {
+			char digits[3] = { target[at], target[at + 1], '\0' };
+
+			byte = (unsigned)strtoul(digits, NULL, 16);
+			at += 2;
+		}
+		if (byte != (unsigned char)*wanted)
+			return false;
+	}
+	return true;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice lines[6] = { 0 };
+	struct pool *pool = fuzz_pool();
+	struct buffer out = buffer_in(pool);
+	struct request request;
+	const char *at = (const char *)data, *end = at + size;
+	unsigned status;
+
+	for (size_t i = 0; i < 6 && at < end; i++) {
+		const char *stop = i == 5 ? NULL
+					  : memchr(at, '\n', (size_t)(end - at));
+		size_t length = (size_t)((stop == NULL ? end : stop) - at);
+
+		/* Each ends where memory that may be read ends, but for the NUL
+		 * that stands behind a parameter. */
+		if (length > 0)
+			lines[i].data = pool_copy(pool,
+			    (struct slice) { at, strnlen(at, length) });
+		lines[i].length =
+		    lines[i].data == NULL ? 0 : strlen(lines[i].data);
+		at += length + 1;
+	}
+	request = (struct request) {
+		.method = request_method(lines[0]),
+		.target = lines[1],
+		.authorization = slice_of(fuzz_authorization()),
+		.content_type = lines[5],
+		.if_match = lines[2],
+		.if_none_match = lines[3],
+		.idempotency_key = lines[4],
+		.id = SLICE("0"),
+		.body = SLICE("{\"title\":\"t\",\"completed\":true}"),
+	};
+	dispatch(&fuzz_settings, fuzz_db(), pool, &request, &out);
+	status = fuzz_status(&out);
+	never(status == 401);
+	never(status == 503 && !is_own(lines[1].data, lines[1].length) &&
+	    memcmp(lines[1].data, "/readyz", 7) != 0);
+	never(status == 200 && memcmp(lines[1].data, "/api/me", 7) != 0 &&
+	    memcmp(lines[1].data, "/healthz", 8) != 0);
+	never(status == 201);
+	pool_reset(pool);
+	return 0;
+}

@@ -1,0 +1,89 @@
+/*
+ * Goal: no bytes pass for a token but those that one of the secrets signed and
+ * whose claims are all as they must be.
+ *
+ * Input: 'R' and a token as it is; 'S' (or 'T', the older secret) and a header,
+ * a NUL and a payload, which are encoded and signed here.
+ */
+#include "fuzz.h"
+
+#define NOW 1800000000
+
+/* Is *token* signed with *secret*?  Told without libjwt. */
+static bool
+signed_with(const char *token, size_t length, const char *secret)
+{
+	const char *last = memrchr(token, '.', length);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	char text[64] = { 0 };
+	unsigned size;
+
+	if (last == NULL)
+		return false;
+	(void)HMAC(EVP_sha256(), secret, (int)strlen(secret),
+	    (const unsigned char *)token, (size_t)(last - token), digest,
+	    &size);
+	(void)fuzz_base64url(text, digest, size);
+	return length - (size_t)(last + 1 - token) == strlen(text) &&
+	    memcmp(last + 1, text, strlen(text)) == 0;
+}
+
+static void
+check(const char *token, size_t length)
+{
+	struct pool *pool = fuzz_pool();
+	struct token_refusal refusal;
+	struct token_claims claims;
+	enum status status;
+
+	status = token_verify(pool, &fuzz_settings.token,
+	    (struct slice) { token, length }, NOW, &refusal, &claims);
+	if (status == STATUS_OK) {
+		never(length > TOKEN_LENGTH_MAX);
+		never(!signed_with(token, length, FUZZ_SECRET) &&
+		    !signed_with(token, length, FUZZ_SECRET_OLD));
+		never(claims.user_id.length < 1 || claims.user_id.length > 64);
+		for (size_t i = 0; i < claims.user_id.length; i++)
+			never(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789-._~",
+				  claims.user_id.data[i]) == NULL);
+		never(claims.expires_at <= NOW);
+		never(claims.issued_at > NOW + 10);
+		never(claims.expires_at - claims.issued_at > 86400);
+		never(!slice_equal(claims.issuer, SLICE(FUZZ_ISSUER)));
+		never(claims.email.length < 1 || claims.email.length > 320);
+	} else {
+		never(status != STATUS_TOKEN_INVALID &&
+		    status != STATUS_TOKEN_EXPIRED &&
+		    status != STATUS_TOKEN_ISSUER &&
+		    status != STATUS_TOKEN_AUDIENCE);
+		never(refusal.reason == NULL);
+		never(status != STATUS_TOKEN_INVALID &&
+		    !signed_with(token, length, FUZZ_SECRET) &&
+		    !signed_with(token, length, FUZZ_SECRET_OLD));
+	}
+	pool_reset(pool);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *middle;
+	char *token;
+
+	if (size == 0)
+		return 0;
+	if (data[0] == 'R') {
+		check((const char *)data + 1, size - 1);
+		return 0;
+	}
+	if ((data[0] != 'S' && data[0] != 'T') ||
+	    (middle = memchr(data, '\0', size)) == NULL)
+		return -1;
+	token = fuzz_sign(data + 1, (size_t)(middle - data) - 1, middle + 1,
+	    (size_t)(data + size - middle) - 1,
+	    data[0] == 'S' ? FUZZ_SECRET : FUZZ_SECRET_OLD);
+	check(token, strlen(token));
+	free(token);
+	return 0;
+}

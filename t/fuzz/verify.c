@@ -1,0 +1,48 @@
+/*
+ * The program's verdict on tokens: reads lines, "now" in seconds and a token in
+ * hexadecimal digits, and writes a line for each, the HTTP code's name or "ok"
+ * and why.
+ */
+#include "fuzz.h"
+
+int
+main(void)
+{
+	static char line[1 << 20];
+	struct pool *pool = pool_new(FUZZ_POOL_CAP);
+	/* The other verifier knows one secret, and one leeway for all times. */
+	struct token_policy policy = fuzz_settings.token;
+
+	policy.leeway = 0;
+	policy.secret_count = 1;
+	policy.secrets[0].version = (struct slice) { NULL, 0 };
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		struct token_refusal refusal;
+		struct token_claims claims;
+		char *hex, *token;
+		int64_t now = strtoll(line, &hex, 10);
+		size_t length;
+		enum status status;
+
+		hex++;
+		length = strcspn(hex, "\n") / 2;
+		token = malloc(length + 1);
+		for (size_t i = 0; i < length; i++) {
+			unsigned byte;
+
+			(void)sscanf(hex + 2 * i, "%2x", &byte);
+			token[i] = (char)byte;
+		}
+		status = token_verify(pool, &policy,
+		    (struct slice) { token, length }, now, &refusal, &claims);
+		if (status == STATUS_OK)
+			(void)printf("ok\t%.*s\n", (int)claims.user_id.length,
+			    claims.user_id.data);
+		else
+			(void)printf("%u\t%s\n", (unsigned)status, refusal.reason);
+		free(token);
+		pool_reset(pool);
+	}
+	return 0;
+}

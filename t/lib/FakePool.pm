@@ -1,0 +1,113 @@
+package FakePool;
+
+# Stands in for the pool behind nginx: it shows what nginx passes on, and does
+# what no worker should. What it does with a request is in its query:
+#
+#	die=N    closes without a word, the first N times that this request comes
+#	hang     never answers
+#	half     a status and a length, and then only half of the body
+#	junk     bytes that are no answer
+#	huge=N   a header of N bytes
+#	else     200, and the parameters as they came, as JSON
+
+use v5.36;
+use IO::Select;
+use IO::Socket::UNIX;
+use JSON::PP ();
+use POSIX ();
+
+my $JSON = JSON::PP->new->canonical->ascii;
+
+# Listens on `path`, and notes each request there in `path`.seen
+sub new ($class, $path) {
+	unlink $path;
+	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64) or die "$path: $!";
+	chmod 0666, $path or die $!;
+	unlink "$path.seen";
+	my $pid = fork // die $!;
+	if (!$pid) {
+		eval { _serve($listen, "$path.seen") };
+		POSIX::_exit(0);
+	}
+	return bless { path => $path, pid => $pid, owner => $$ }, $class;
+}
+
+sub _record ($type, $data) { pack('CCnnCC', 1, $type, 1, length $data, 0, 0) . $data }
+
+sub _serve ($listen, $seen) {
+	$SIG{PIPE} = 'IGNORE';
+	my (%times, @hanging);
+	while (my $socket = $listen->accept) {
+		my ($params, $body) = _request($socket) or next;
+		my ($query) = ($params->{REQUEST_URI} // '') =~ /\?(.*)/;
+		$query //= '';
+		open my $log, '>>', $seen or die $!;
+		print {$log} $JSON->encode({ params => $params, body => $body }), "\n";
+		close $log;
+		next if $query =~ /\bdie=(\d+)/ && ++$times{ $params->{REQUEST_ID} } <= $1;
+		push(@hanging, $socket), next if $query =~ /\bhang\b/;
+		my $json = $JSON->encode($params);
+		my $huge = $query =~ /\bhuge=(\d+)/ ? 'X-Huge: ' . 'x' x $1 . "\r\n" : '';
+		my $answer = "Status: 200 OK\r\nContent-Type: application/json\r\nContent-Length: " . length($json) . "\r\n"
+		    . "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${huge}X-Request-Id: $params->{REQUEST_ID}\r\n\r\n$json";
+		if ($query =~ /\bhalf\b/) {
+			$socket->syswrite(_record(6, substr $answer, 0, -20));
+		} elsif ($query =~ /\bjunk\b/) {
+			$socket->syswrite("HTTP/1.1 200 OK\r\n\r\njunk");
+		} else {
+			my $out = '';
+			$out .= _record(6, substr $answer, 0, 32768, '') while length $answer;
+			$socket->syswrite($out . _record(6, '') . _record(3, "\0" x 8));
+		}
+	}
+}
+
+# The parameters and the body of one request.
+sub _request ($socket) {
+	my ($in, $stream, $body) = ('', '', '');
+	while (1) {
+		while (length $in >= 8) {
+			my (undef, $type, undef, $length, $pad) = unpack 'CCnnC', $in;
+			last if length $in < 8 + $length + $pad;
+			my $data = substr $in, 8, $length;
+			substr $in, 0, 8 + $length + $pad, '';
+			$stream .= $data if $type == 4;
+			next if $type != 5;
+			return (_params($stream), $body) if !$length;
+			$body .= $data;
+		}
+		$socket->sysread($in, 65536, length $in) or return;
+	}
+}
+
+sub _params ($stream) {
+	my %params;
+	while (length $stream) {
+		my @length = map {
+			my $n = ord substr $stream, 0, 1;
+			$n < 128 ? ord substr $stream, 0, 1, '' : unpack('N', substr $stream, 0, 4, '') & 0x7fffffff;
+		} 1 .. 2;
+		my $name = substr $stream, 0, $length[0], '';
+		$params{$name} = substr $stream, 0, $length[1], '';
+	}
+	return \%params;
+}
+
+# What has come since the last time this was asked: { params, body } each.
+sub seen ($self) {
+	open my $f, '<', "$self->{path}.seen" or return;
+	seek $f, $self->{from} // 0, 0;
+	my @seen = map { $JSON->decode($_) } <$f>;
+	$self->{from} = tell $f;
+	return @seen;
+}
+
+sub DESTROY ($self) {
+	local ($?, $@, $!);
+	return if $$ != $self->{owner};
+	kill KILL => $self->{pid};
+	waitpid $self->{pid}, 0;
+	unlink $self->{path}, "$self->{path}.seen";
+}
+
+1;

@@ -1,0 +1,109 @@
+package FastCGI;
+
+# A FastCGI client on the pool's own socket, for what nginx would not pass on:
+# parameters twice or missing, bodies shorter than they say, NUL bytes.
+
+use v5.36;
+use Answer;
+use IO::Socket::UNIX;
+use Socket qw(SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO);
+
+# Record types.
+use constant { FCGI_BEGIN => 1, FCGI_END => 3, FCGI_PARAMS => 4, FCGI_STDIN => 5, FCGI_STDOUT => 6 };
+
+sub new ($class, %o) {
+	return bless { timeout => 20, %o }, $class;
+}
+
+sub close ($self) { }
+sub forget ($self) { }
+
+sub _record ($type, $data) {
+	return pack('CCnnCC', 1, $type, 1, length $data, 0, 0) . $data;
+}
+
+# One stream: its bytes in records, then the empty one that ends it.
+sub _stream ($type, $data) {
+	my $out = '';
+	$out .= _record($type, substr $data, 0, 32768, '') while length $data;
+	return $out . _record($type, '');
+}
+
+sub _pair ($name, $value) {
+	return join '', (map { length $_ < 128 ? pack 'C', length
+	    : pack 'N', length($_) | 0x80000000 } $name, $value), $name, $value;
+}
+
+sub request_id { sprintf '%08x' x 4, map { int rand 2**32 } 1 .. 4 }
+
+# What nginx/ passes on, and no more.
+sub _params ($method, $target, $headers, $body) {
+	my %h = map { lc $_->[0] => $_->[1] } @$headers;
+	return (
+		[REQUEST_METHOD => $method],
+		[REQUEST_URI => $target],
+		[CONTENT_TYPE => $h{'content-type'} // ''],
+		[CONTENT_LENGTH => $h{'content-length'}
+		    // (defined $body ? length $body : '')],
+		[REQUEST_ID => request_id()],
+		(map { [uc("HTTP_$_") =~ tr/-/_/r, $h{$_}] } grep { defined $h{$_} }
+		    qw(authorization if-match if-none-match idempotency-key)),
+	);
+}
+
+# send(): as Client's, and options: params => [[name, value]...] appended,
+# without => [names] left out, first => [[name, value]...] put before,
+# cut => 1: the body stream breaks off instead of ending.
+sub send ($self, $method, $target, $headers = [], $body = undef, %o) {
+	my %without = map { $_ => 1 } ($o{without} // [])->@*;
+	my @params = (($o{first} // [])->@*,
+	    (grep { !$without{ $_->[0] } } _params($method, $target, $headers, $body)),
+	    ($o{params} // [])->@*);
+	my $input = _record(FCGI_BEGIN, pack 'nCx5', 1, 0)
+	    . _stream(FCGI_PARAMS, join '', map { _pair(@$_) } @params);
+	my $text = $body // '';
+	$input .= $o{cut} ? (length $text ? _record(FCGI_STDIN, $text) : '')
+	    : _stream(FCGI_STDIN, $text);
+
+	my $socket = IO::Socket::UNIX->new(Peer => $self->{path})
+	    or die "connect $self->{path}: $!\n";
+	$socket->setsockopt(SOL_SOCKET, $_, pack 'l!l!', $self->{timeout}, 0)
+	    for SO_RCVTIMEO, SO_SNDTIMEO;
+	local $SIG{PIPE} = 'IGNORE';
+	for (my $at = 0; $at < length $input;) {
+		$at += $socket->syswrite($input, 65536, $at) // last;
+	}
+	$socket->shutdown(1) if $o{cut};
+
+	my ($out, $done) = $self->_read($socket);
+	return undef if !length $out && !$done && $o{maybe};
+	die "$method $target: no whole answer from $self->{path}: $!\n" if !$done;
+	my $answer = _parse($method, $target, $out);
+	$self->{on_answer}->($answer) if $self->{on_answer};
+	return $answer;
+}
+
+sub _read ($self, $socket) {
+	my ($in, $out) = ('', '');
+	while (1) {
+		while (length $in >= 8) {
+			my (undef, $type, undef, $length, $pad) = unpack 'CCnnC', $in;
+			last if length $in < 8 + $length + $pad;
+			my $data = substr $in, 8, $length;
+			substr $in, 0, 8 + $length + $pad, '';
+			return $out, 1 if $type == FCGI_END;
+			$out .= $data if $type == FCGI_STDOUT;
+		}
+		$socket->sysread($in, 65536, length $in) or return $out, 0;
+	}
+}
+
+sub _parse ($method, $target, $out) {
+	my ($head, $body) = $out =~ /\A(.*?)\r?\n\r?\n(.*)\z/s or die "no CGI head: $out\n";
+	my @headers = map { [/\A([^:]+):\s*(.*?)\s*\z/s] } split /\r?\n/, $head;
+	my ($status) = map { $_->[1] =~ /\A(\d+)/ } grep { $_->[0] =~ /\Astatus\z/i } @headers;
+	return Answer->new(method => $method, target => $target,
+	    status => $status // 200, headers => \@headers, body => $body, via => 'fastcgi');
+}
+
+1;

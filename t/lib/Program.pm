@@ -1,0 +1,153 @@
+package Program;
+
+# The binary itself, without nginx: run to its end, as one worker on a socket,
+# or as a pool under spawn-fcgi. Each has an environment of its own and nothing else.
+
+use v5.36;
+use FastCGI;
+use File::Temp ();
+use IO::Socket::UNIX;
+use POSIX ();
+use Socket qw(SOCK_STREAM);
+use Time::HiRes ();
+
+# path: the binary; env: what every start has (name => value)
+# asan: where sanitizer reports go (a path prefix)
+sub new ($class, %o) {
+	return bless { %o, dir => File::Temp->newdir('todo-XXXXXX', TMPDIR => 1) }, $class;
+}
+
+sub path ($self) { $self->{path} }
+sub dir ($self) { "$self->{dir}" }
+
+# A setting of undef is not set.
+sub _env ($self, $env) {
+	my %e = ($self->{env}->%*, %$env, PATH => $ENV{PATH},
+	    ASAN_OPTIONS => "log_path=$self->{asan}:exitcode=99",
+	    UBSAN_OPTIONS => "log_path=$self->{asan}:print_stacktrace=1");
+	delete @e{ grep { !defined $e{$_} } keys %e };
+	return %e;
+}
+
+# In the child: only what is named here is passed on.
+sub _exec ($self, $env, $stdin, $stdout, $stderr, @command) {
+	for ([$stdin, 0], [$stdout, 1], [$stderr, 2]) {
+		my ($handle, $fd) = @$_;
+		POSIX::dup2(fileno $handle, $fd) // POSIX::_exit(126);
+	}
+	%ENV = $self->_env($env);
+	{ exec { $command[0] } @command };
+	POSIX::_exit(127);
+}
+
+sub _null ($mode) { open my $null, $mode, '/dev/null' or die $!; return $null }
+
+# Runs it to its end: exit status (or "signal N"), standard output and error.
+sub run ($self, $env, @args) {
+	my ($out, $err) = map { File::Temp->new(DIR => $self->dir) } 1 .. 2;
+	my $pid = fork // die $!;
+	$self->_exec($env, _null('<'), $out, $err, $self->path, @args) if !$pid;
+	my $until = Time::HiRes::time() + 20;
+	while (!waitpid $pid, POSIX::WNOHANG) {
+		if (Time::HiRes::time() > $until) { kill KILL => $pid; waitpid $pid, 0 }
+		select undef, undef, undef, 0.005;
+	}
+	my $exit = $? & 127 ? 'signal ' . ($? & 127) : $? >> 8;
+	return $exit, map { open my $f, '<', "$_" or die $!; local $/; <$f> // '' } $out, $err;
+}
+
+my $sockets = 0;
+sub _socket_path ($self) { $self->dir . '/s' . ++$sockets }
+
+# One worker as spawn-fcgi leaves it: the listening socket is descriptor 0.
+sub worker ($self, %env) {
+	my $path = $self->_socket_path;
+	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM)
+	    or die "$path: $!";
+	open my $log, '>>', "$path.log" or die $!;
+	my $pid = fork // die $!;
+	$self->_exec(\%env, $listen, _null('>'), $log, $self->path) if !$pid;
+	return Program::Running->new(program => $self, pid => $pid, path => $path, log => "$path.log");
+}
+
+# A pool under spawn-fcgi. way: 'master' (-n, and -w workers) or 'fork' (-F workers).
+sub pool ($self, $way, $workers, %env) {
+	my $path = $self->_socket_path;
+	my @command = ('/usr/bin/spawn-fcgi', '-s', $path, '-M', '0600', '-b', '1024',
+	    $way eq 'fork' ? ('-F', $workers, '-P', "$path.pid", '--', $self->path)
+	    : ('-n', '--', $self->path, '-w', $workers));
+	open my $log, '>>', "$path.log" or die $!;
+	my $pid = fork // die $!;
+	$self->_exec(\%env, _null('<'), _null('>'), $log, @command) if !$pid;
+	my $pool = Program::Running->new(program => $self, pid => $pid, path => $path,
+	    log => "$path.log", way => $way);
+	if ($way eq 'fork') {
+		waitpid $pid, 0;
+		open my $file, '<', "$path.pid" or die "$path.pid: $!";
+		$pool->{forked} = [split ' ', do { local $/; <$file> }];
+	}
+	return $pool;
+}
+
+package Program::Running;
+
+use v5.36;
+use POSIX ();
+use Time::HiRes ();
+
+sub new ($class, %o) { bless { %o, owner => $$ }, $class }
+
+sub pid ($self) { $self->{pid} }
+sub socket ($self) { $self->{path} }
+sub client ($self, %o) { FastCGI->new(path => $self->{path}, %o) }
+
+sub log ($self) {
+	open my $f, '<', $self->{log} or die $!;
+	local $/;
+	return <$f> // '';
+}
+
+# The workers of the pool now, by the kernel's own list.
+sub workers ($self) {
+	return grep { kill 0, $_ } $self->{forked}->@* if $self->{forked};
+	open my $f, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or return;
+	return split ' ', <$f> // '';
+}
+
+sub signal ($self, $name) { kill $name, $self->{pid} }
+
+# Its exit status once it has ended, undef while it runs.
+sub ended ($self) {
+	return $self->{exit} if defined $self->{exit};
+	my $got = waitpid $self->{pid}, POSIX::WNOHANG;
+	return undef if !$got;
+	return $self->{exit} = $? & 127 ? 'signal ' . ($? & 127) : $? >> 8;
+}
+
+# The same, but waits for it; undef if it does not come in time.
+sub wait ($self, $seconds = 15) {
+	my $until = Time::HiRes::time() + $seconds;
+	select undef, undef, undef, 0.01
+	    until defined $self->ended || Time::HiRes::time() > $until;
+	return $self->{exit};
+}
+
+sub stop ($self) {
+	my @pids = $self->{forked} ? $self->workers : $self->{pid};
+	my $until = Time::HiRes::time() + 10;
+	kill TERM => @pids if $self->{forked} || !defined $self->ended;
+	while ($self->{forked} ? $self->workers : !defined $self->ended) {
+		if (Time::HiRes::time() > $until) {
+			kill KILL => ($self->{forked} ? () : $self->workers), @pids;
+			$until += 10;
+		}
+		select undef, undef, undef, 0.01;
+	}
+}
+
+sub DESTROY ($self) {
+	local ($?, $@, $!);
+	$self->stop if $$ == $self->{owner};
+}
+
+1;

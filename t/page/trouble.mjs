@@ -1,0 +1,189 @@
+// Goal: the database away, the network away, somebody else's change: it is said,
+// nothing that was typed is lost, and nothing is overwritten unseen.
+
+import { add, becomes, done, edit, forgive, is, newcomer, ok, open, play, remove, saved,
+	shot, stack, titles,
+} from "./browser.mjs";
+
+const banner = (page) => page.locator(".banner").textContent();
+
+async function database() {
+	const { page } = await newcomer();
+	await add(page, "before");
+	await saved(page);
+	forgive(/50[234]/);
+	await stack("database stop");
+	await add(page, "while it is away");
+	await page.getByLabel("New task").fill("half typed");
+	await page.getByText("The server is not available right now.").waitFor();
+	ok(true, "the page says that the server is away");
+	await shot(page, "unavailable");
+	is(await titles(page), ["while it is away", "before"], "and keeps what was added");
+	ok(await page.getByText("Saving…").isVisible(), "as not yet saved");
+	await done(page, "before").check();
+	// Tokens run out meanwhile: not being able to ask is not being signed out.
+	await new Promise((resolve) =>
+		setTimeout(resolve, process.env.TOKEN_LIFETIME * 1500));
+	is(await page.getByRole("heading", { name: "Sign in" }).count(), 0,
+		"nobody is sent to sign in");
+	await stack("database start");
+	await saved(page);
+	await becomes(() => banner(page), "", "when it is back, the page says no more");
+	is(await page.getByLabel("New task").inputValue(), "half typed",
+		"what was being typed is there");
+	await page.reload();
+	await becomes(() => titles(page), ["while it is away", "before"],
+		"all was saved, once");
+	is(await done(page, "before").isChecked(), true, "the completion, too");
+}
+
+async function offline() {
+	const { page, context } = await newcomer();
+	await add(page, "before");
+	await saved(page);
+	forgive(/ERR_INTERNET_DISCONNECTED/);
+	await context.setOffline(true);
+	await page.getByText("You are offline.").waitFor();
+	ok(true, "the page says that it is offline");
+	await add(page, "on the train");
+	await page.getByLabel("New task").fill("half typed");
+	await shot(page, "offline");
+	is(await titles(page), ["on the train", "before"], "what is added is shown");
+	await context.setOffline(false);
+	await saved(page);
+	await becomes(() => banner(page), "", "back online");
+	is(await page.getByLabel("New task").inputValue(), "half typed",
+		"what was being typed is there");
+	await page.reload();
+	await becomes(() => titles(page), ["on the train", "before"], "all was saved");
+
+	// A reload before it was sent: the tab remembers, and sends it once.
+	await context.route("**/tasks", (route) => route.request().method() === "POST"
+		? route.abort("internetdisconnected") : route.fallback());
+	await add(page, "not sent yet");
+	await page.getByText("Saving…").waitFor();
+	await context.unroute("**/tasks");
+	await page.reload();
+	await becomes(() => titles(page), ["not sent yet", "on the train", "before"],
+		"a reload sends what was not sent");
+	await saved(page);
+}
+
+// A write that got through although the answer did not.
+async function lostAnswer() {
+	const { page, context } = await newcomer();
+	forgive(/ERR_FAILED|ERR_CONNECTION|412/);
+	let lost = 0;
+	await context.route("**/tasks**", async (route) => {
+		const lose = route.request().method() !== "GET" && lost++ === 0;
+		const response = await route.fetch();
+		await (lose ? route.abort() : route.fulfill({ response }));
+	});
+	await add(page, "once");
+	await saved(page);
+	ok(lost >= 2, "the answer to adding is lost, and it is sent again");
+	lost = 0;
+	await edit(page, "once").click();
+	await page.getByLabel("Title").fill("once, edited");
+	await page.getByLabel("Title").press("Enter");
+	await saved(page);
+	ok(lost >= 2, "and the answer to an edit");
+	is(await page.getByRole("dialog").count(), 0,
+		"which is not taken for somebody else's");
+	await page.reload();
+	await becomes(() => titles(page), ["once, edited"], "there is one task");
+}
+
+// The same task edited in two tabs.
+async function conflict() {
+	const { page, context } = await newcomer();
+	await add(page, "as it was");
+	await saved(page);
+	let title = "as it was";
+	const tab = await open(context);
+	forgive(/412/);
+
+	const clash = async (mine, theirs) => {
+		await page.reload();
+		await edit(page, title).click();
+		await page.getByLabel("Title").fill(mine);
+		await tab.reload();
+		await edit(tab, title).click();
+		await tab.getByLabel("Title").fill(theirs);
+		await tab.getByLabel("Title").press("Enter");
+		await saved(tab);
+		await page.getByLabel("Title").press("Enter");
+		await page.getByRole("dialog").waitFor();
+		is(await page.getByRole("dialog").locator(".title").allTextContents(),
+			[mine, theirs], "both versions are shown");
+	};
+
+	await clash("mine 1", "theirs 1");
+	await shot(page, "conflict");
+	await page.getByRole("button", { name: "Keep mine" }).click();
+	await saved(page);
+	await tab.reload();
+	await becomes(() => titles(tab), ["mine 1"], "mine can be kept");
+
+	title = "mine 1";
+	await clash("mine 2", "theirs 2");
+	await page.getByRole("button", { name: "Take the other" }).click();
+	await becomes(() => titles(page), ["theirs 2"], "the other can be taken");
+	await tab.reload();
+	await becomes(() => titles(tab), ["theirs 2"], "and stays");
+
+	title = "theirs 2";
+	await clash("mine 3", "theirs 3");
+	await page.keyboard.press("Escape");
+	is(await page.getByLabel("Title").inputValue(), "mine 3",
+		"Esc goes back to editing, with the text");
+	await page.getByLabel("Title").fill("both 3");
+	await page.getByLabel("Title").press("Enter");
+	await saved(page);
+	await tab.reload();
+	await becomes(() => titles(tab), ["both 3"], "and to saving");
+
+	// Deleted elsewhere: the text is not lost.
+	forgive(/404/);
+	await edit(page, "both 3").click();
+	await page.getByLabel("Title").fill("still wanted");
+	await remove(tab, "both 3").click();
+	await tab.goto("about:blank");
+	const look = await open(context);
+	await becomes(async () => {
+		await look.reload();
+		await look.locator("ul.tasks[aria-busy=false]")
+			.waitFor({ state: "attached" });
+		return titles(look);
+	}, [], "deleted in the other tab");
+	await page.getByLabel("Title").press("Enter");
+	await page.getByText("was deleted elsewhere").waitFor();
+	await page.getByRole("button", { name: "Add it again" }).click();
+	await saved(page);
+	is(await titles(page), ["still wanted"], "an edit of a deleted task can be added");
+}
+
+// 503 with Retry-After: as long as it says, and not sooner.
+async function retryAfter() {
+	const { page, context } = await newcomer();
+	forgive(/503/);
+	const times = [];
+	await context.route("**/tasks", async (route) => {
+		if (route.request().method() !== "POST")
+			return route.fallback();
+		times.push(Date.now());
+		return times.length === 1
+			? route.fulfill({ status: 503, headers: { "retry-after": "3" } })
+			: route.fallback();
+	});
+	await add(page, "patience");
+	await page.getByText("The server is not available right now.").waitFor();
+	await saved(page);
+	is(times.length, 2, "tried again once");
+	const waited = times[1] - times[0];
+	ok(waited >= 2_950 && waited < 5_000, "after the three seconds asked for",
+		String(waited));
+	await becomes(() => banner(page), "", "and then it says no more");
+}
+
+await play({ database, offline, lostAnswer, conflict, retryAfter });

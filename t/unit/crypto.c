@@ -1,0 +1,192 @@
+/*
+ * Goal: a digest is SHA-256; a box opens with a secret that is still there and
+ * with nothing else, and no byte of it can be changed.
+ */
+#include "crypto.h"
+#include "base64url.h"
+#include "tap.h"
+
+#define OLD "an old secret of more than 32 bytes"
+#define NEW "a new secret of more than 32 bytes!"
+
+static struct pool *pool;
+
+static const struct token_policy old_policy = {
+	.secrets = { { .key = { OLD, sizeof(OLD) - 1 } } },
+	.secret_count = 1,
+};
+static const struct token_policy new_policy = {
+	.secrets = { { .key = { NEW, sizeof(NEW) - 1 } } },
+	.secret_count = 1,
+};
+static const struct token_policy rotated_policy = {
+	.secrets = { { .key = { NEW, sizeof(NEW) - 1 } },
+	    { .key = { OLD, sizeof(OLD) - 1 } } },
+	.secret_count = 2,
+};
+
+static void
+digests(void)
+{
+	/* FIPS 180-4's examples. */
+	static const struct {
+		struct slice text;
+		const char *digest;
+	} table[] = {
+		{ SLICE(""),
+		    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b"
+		    "7852b855" },
+		{ { NULL, 0 },
+		    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b"
+		    "7852b855" },
+		{ SLICE("abc"),
+		    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61"
+		    "f20015ad" },
+		{ SLICE("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopno"
+			"pq"),
+		    "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd4"
+		    "19db06c1" },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		unsigned char digest[CRYPTO_DIGEST_LENGTH];
+		char text[2 * CRYPTO_DIGEST_LENGTH + 1];
+		enum status status = crypto_digest(table[i].text, digest);
+
+		for (size_t n = 0; n < sizeof(digest); n++)
+			snprintf(text + 2 * n, 3, "%02x", digest[n]);
+		ok(status == STATUS_OK && strcmp(text, table[i].digest) == 0,
+		    "digest %zu", i);
+	}
+}
+
+/* Does *box* open to *plain*? */
+static bool
+opens(const struct token_policy *policy, struct slice context, struct slice box,
+    struct slice plain)
+{
+	struct slice opened = { 0 };
+
+	return crypto_open(pool, policy, context, box, &opened) == STATUS_OK &&
+	    slice_equal(opened, plain) && opened.data[opened.length] == '\0';
+}
+
+/* Is *box* refused, and as what it should be? */
+static bool
+refused(
+    const struct token_policy *policy, struct slice context, struct slice box)
+{
+	struct slice opened;
+
+	return crypto_open(pool, policy, context, box, &opened) ==
+	    STATUS_INVALID;
+}
+
+static void
+boxes(void)
+{
+	static char big[65537];
+	static const struct slice texts[] = { SLICE(""), SLICE("x"),
+		SLICE("Buy milk"), SLICE("with\0NUL\xFF"), { big, 65536 } };
+	static const struct slice contexts[] = { SLICE(""), { NULL, 0 },
+		SLICE("created desc all"), { big, 65536 } };
+	struct slice box, again;
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		for (size_t n = 0; n < COUNT(contexts); n++)
+			ok(crypto_seal(pool, &old_policy, contexts[n], texts[i],
+			       &box) == STATUS_OK &&
+				opens(&old_policy, contexts[n], box, texts[i]),
+			    "text %zu with context %zu comes back", i, n);
+
+	ok(crypto_seal(pool, &old_policy, SLICE(""),
+	       (struct slice) { big, 65537 }, &box) == STATUS_INTERNAL,
+	    "a text too long is not sealed");
+	ok(crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"), &box) ==
+		    STATUS_OK &&
+		crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"),
+		    &again) == STATUS_OK &&
+		!slice_equal(box, again),
+	    "the same text makes another box each time");
+	ok(box.length == (12 + 4 + 16 + 2) / 3 * 4 - 1,
+	    "a box is nonce, text and tag: %zu", box.length);
+	ok(memmem(box.data, box.length, "text", 4) == NULL,
+	    "the text does not show");
+
+	/* Made once with Node's hkdfSync() and createCipheriv(). */
+	ok(opens(&old_policy, SLICE("created desc all"),
+	       SLICE("AAECAwQFBgcICQoLUuVE3MExb5tBgYtzU4qcKh0CySGHQ3pq"),
+	       SLICE("Buy milk")),
+	    "a box is what the documents say, from release to release");
+
+	ok(refused(&old_policy, SLICE("C"), box), "another context");
+	ok(refused(&old_policy, SLICE(""), box), "no context");
+	ok(refused(&new_policy, SLICE("c"), box), "another secret");
+	ok(opens(&rotated_policy, SLICE("c"), box, SLICE("text")),
+	    "the second secret opens it");
+	ok(crypto_seal(pool, &rotated_policy, SLICE("c"), SLICE("text"),
+	       &box) == STATUS_OK &&
+		opens(&new_policy, SLICE("c"), box, SLICE("text")) &&
+		refused(&old_policy, SLICE("c"), box),
+	    "the first secret seals");
+}
+
+static void
+forgeries(void)
+{
+	static const struct slice table[] = {
+		SLICE(""),
+		SLICE("A"),
+		SLICE("AAAA"),
+		SLICE("not base64url!"),
+		/* 27 bytes of nothing, 28, and 29. */
+		SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+		SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+		SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+	};
+	struct slice box, bytes, changed;
+	unsigned opened = 0;
+	char *copy;
+
+	for (size_t i = 0; i < COUNT(table); i++)
+		ok(refused(&old_policy, SLICE(""), table[i]),
+		    "forgery %zu is refused", i);
+
+	if (crypto_seal(pool, &old_policy, SLICE("c"), SLICE("some text"),
+		&box) != STATUS_OK ||
+	    base64url_decode(pool, box, &bytes) != STATUS_OK ||
+	    (copy = pool_copy(pool, bytes)) == NULL) {
+		ok(false, "a box to change");
+		return;
+	}
+	for (size_t bit = 0; bit < 8 * bytes.length; bit++) {
+		copy[bit / 8] ^= (char)(1 << bit % 8);
+		if (base64url_encode(pool,
+			(struct slice) { copy, bytes.length },
+			&changed) != STATUS_OK ||
+		    !refused(&old_policy, SLICE("c"), changed))
+			opened++;
+		copy[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	ok(opened == 0, "each bit changed is refused: %u are not", opened);
+	for (size_t length = 0; length < bytes.length; length++) {
+		if (base64url_encode(pool, (struct slice) { copy, length },
+			&changed) != STATUS_OK ||
+		    !refused(&old_policy, SLICE("c"), changed))
+			opened++;
+	}
+	ok(opened == 0, "each shorter box is refused");
+	ok(opens(&old_policy, SLICE("c"), box, SLICE("some text")),
+	    "and the box itself opens");
+}
+
+int
+main(void)
+{
+	pool = pool_new(1 << 23);
+	digests();
+	boxes();
+	forgeries();
+	pool_free(pool);
+	return tap_done();
+}

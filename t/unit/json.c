@@ -1,0 +1,532 @@
+/*
+ * Goal: what json_read() takes is RFC 8259 to the letter, less what the header
+ * leaves out; none of json-c's own leniencies shows; what was read is what was
+ * written; and memory that runs out never gives a wrong value.
+ */
+#include "json.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scarce.h"
+#include "tap.h"
+#include "utf8.h"
+
+static struct pool *pool;
+
+static enum status
+read_text(struct slice text, struct json *value)
+{
+	/* In memory of its own, so that a byte read past it is seen. */
+	char *copy = malloc(text.length + !text.length);
+	enum status status;
+
+	if (text.length > 0)
+		memcpy(copy, text.data, text.length);
+	status = json_read(pool, (struct slice) { copy, text.length }, value);
+	free(copy);
+	return status;
+}
+
+static void
+taken(void)
+{
+	static const struct {
+		enum json_kind type;
+		struct slice text;
+	} table[] = {
+		{ JSON_NULL, SLICE("null") },
+		{ JSON_NULL, SLICE(" \t\r\nnull \t\r\n") },
+		{ JSON_BOOLEAN, SLICE("true") },
+		{ JSON_BOOLEAN, SLICE("false ") },
+		{ JSON_INTEGER, SLICE("0") },
+		{ JSON_INTEGER, SLICE("-0") },
+		{ JSON_INTEGER, SLICE("7 ") },
+		{ JSON_INTEGER, SLICE("-12345678901234567890123456789012345") },
+		{ JSON_INTEGER, SLICE("99999999999999999999999999999999999") },
+		{ JSON_NUMBER, SLICE("0.0") },
+		{ JSON_NUMBER, SLICE("-0.5e+3") },
+		{ JSON_NUMBER, SLICE("1E400") },
+		{ JSON_NUMBER, SLICE("-1E400") },
+		{ JSON_NUMBER, SLICE("1e-400") },
+		{ JSON_NUMBER, SLICE("0E0") },
+		{ JSON_NUMBER, SLICE("0e+1") },
+		{ JSON_NUMBER, SLICE("123.456789012345678901234567890123456") },
+		{ JSON_STRING, SLICE("\"\"") },
+		{ JSON_STRING, SLICE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0001\"") },
+		{ JSON_STRING, SLICE("\"\x7F\"") },
+		{ JSON_STRING, SLICE("\"\\uFFFF\\uD7FF\\uE000\"") },
+		{ JSON_STRING, SLICE("\"\\ud800\\udc00\\uDBFF\\uDFFF\"") },
+		{ JSON_STRING, SLICE("\"\xF4\x8F\xBF\xBF\"") },
+		{ JSON_STRING, SLICE("\"/* no comment */\"") },
+		{ JSON_ARRAY, SLICE("[]") },
+		{ JSON_ARRAY, SLICE("[ ]") },
+		{ JSON_ARRAY, SLICE("[1 , [2,{}], null]") },
+		{ JSON_ARRAY, SLICE("[-0,0,0e0,-0.0,10,1e1]") },
+		{ JSON_OBJECT, SLICE("{}") },
+		{ JSON_OBJECT, SLICE("{ }") },
+		{ JSON_OBJECT, SLICE("{\"\":0}") },
+		{ JSON_OBJECT, SLICE(" { \"a\" : 1 , \"b\" : [ ] } ") },
+		{ JSON_OBJECT, SLICE("{\"a\":{\"a\":{\"a\":[{\"a\":1}]}}}") },
+		{ JSON_OBJECT,
+		    SLICE("{\"a\":1,\"A\":1,\"a \":1,\"\\u00e1\":1}") },
+		{ JSON_OBJECT, SLICE("{\"n\":null,\"m\":null}") },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct json value;
+
+		ok(read_text(table[i].text, &value) == STATUS_OK &&
+			value.type == table[i].type,
+		    "taken: %s", table[i].text.data);
+	}
+}
+
+static void
+refused(void)
+{
+	static const struct slice table[] = {
+		/* No value, more than one, or something beside it. */
+		SLICE(""), SLICE(" "), SLICE("1 2"), SLICE("{}{}"),
+		SLICE("[]x"), SLICE("{}\0"), SLICE("\0"), SLICE("[1]\0x"),
+		SLICE("{} /**/"), SLICE("// \n1"), SLICE("/**/1"),
+		SLICE("\xEF\xBB\xBF{}"), SLICE("\xEF\xBB\xBF"), SLICE("\f1"),
+		SLICE("\v1"), SLICE("1\xC2\xA0"),
+
+		/* Literals. */
+		SLICE("nul"), SLICE("nulll"), SLICE("NULL"), SLICE("Null"),
+		SLICE("True"), SLICE("TRUE"), SLICE("tru"), SLICE("fals"),
+		SLICE("falsee"), SLICE("NaN"), SLICE("nan"), SLICE("Infinity"),
+		SLICE("-Infinity"), SLICE("inf"), SLICE("undefined"),
+
+		/* Numbers. */
+		SLICE("-"), SLICE("+1"), SLICE("01"), SLICE("-01"), SLICE("00"),
+		SLICE("1."), SLICE("-1."), SLICE(".1"), SLICE("-.1"),
+		SLICE("0.e1"), SLICE("1e"), SLICE("1e+"), SLICE("1E-"),
+		SLICE("1e1.0"), SLICE("1.2.3"), SLICE("0x1"), SLICE("1_0"),
+		SLICE("--1"), SLICE("- 1"), SLICE("1e+-1"), SLICE("[1.]"),
+		SLICE("[-01]"), SLICE("[0e]"), SLICE("1f"),
+		SLICE("\xEF\xBC\x91"),
+
+		/* Strings. */
+		SLICE("\""), SLICE("\"a"), SLICE("'a'"), SLICE("a"),
+		SLICE("\"\t\""), SLICE("\"\n\""), SLICE("\"\x1F\""),
+		SLICE("\"\0\""), SLICE("\"a\0b\""), SLICE("\"\\"),
+		SLICE("\"\\\""), SLICE("\"\\a\""), SLICE("\"\\v\""),
+		SLICE("\"\\'\""), SLICE("\"\\0\""), SLICE("\"\\x41\""),
+		SLICE("\"\\U0041\""), SLICE("\"\\u\""), SLICE("\"\\u004\""),
+		SLICE("\"\\u004g\""), SLICE("\"\\u 041\""),
+		SLICE("\"\\u+041\""), SLICE("\"\\\0\""),
+		SLICE("\"\\\xC3\xA4\""), SLICE("\"\\u0000\""),
+		SLICE("\"a\\u0000b\""), SLICE("\"\\ud800\""),
+		SLICE("\"\\uDBFF\""), SLICE("\"\\udc00\""),
+		SLICE("\"\\udfff\""), SLICE("\"\\ud800\\ud800\""),
+		SLICE("\"\\ud800a\""), SLICE("\"\\ud800\\n\""),
+		SLICE("\"\\ud800\\u0041\""), SLICE("\"\\ud800\\udbff\""),
+		SLICE("\"\\ud800\\ue000\""), SLICE("\"\\udc00\\ud800\""),
+		SLICE("\"\\ud800"), SLICE("\"\\ud800\\u"),
+		SLICE("\"\\ud800\\udc0\""), SLICE("\"\x80\""),
+		SLICE("\"\xC0\x80\""), SLICE("\"\xC1\xBF\""),
+		SLICE("\"\xE0\x80\x80\""), SLICE("\"\xED\xA0\x80\""),
+		SLICE("\"\xF4\x90\x80\x80\""), SLICE("\"\xFF\""),
+		SLICE("\"\xC3\""), SLICE("\"\xC3"),
+
+		/* Arrays and objects. */
+		SLICE("["), SLICE("]"), SLICE("[1"), SLICE("[1,"),
+		SLICE("[1,]"), SLICE("[,1]"), SLICE("[,]"), SLICE("[1,,2]"),
+		SLICE("[1 2]"), SLICE("[1;2]"), SLICE("[1}"),
+		SLICE("[\"a\":1]"), SLICE("{"), SLICE("}"), SLICE("{\"a\""),
+		SLICE("{\"a\":"), SLICE("{\"a\":}"), SLICE("{\"a\"}"),
+		SLICE("{\"a\" 1}"), SLICE("{\"a\":1"), SLICE("{\"a\":1,"),
+		SLICE("{\"a\":1,}"), SLICE("{,\"a\":1}"), SLICE("{\"a\"=1}"),
+		SLICE("{\"a\"::1}"), SLICE("{'a':1}"), SLICE("{a:1}"),
+		SLICE("{1:1}"), SLICE("{null:1}"), SLICE("{\"a\":1]"),
+		SLICE("{\"a\":1;}"), SLICE("{\"a\":1 \"b\":2}"),
+		SLICE("{\"a\\u0000\":1}"), SLICE("{\"title\\u0000x\":1}"),
+		SLICE("{\"\\ud800\":1}"), SLICE("{\"\xFF\":1}"),
+		SLICE("{\"\n\":1}"),
+
+		/* A name twice, however it is written and wherever it is. */
+		SLICE("{\"a\":1,\"a\":1}"), SLICE("{\"a\":1,\"a\":2}"),
+		SLICE("{\"\":1,\"\":2}"), SLICE("{\"a\":1,\"b\":2,\"a\":3}"),
+		SLICE("{\"a\":1,\"\\u0061\":2}"), SLICE("{\"/\":1,\"\\/\":2}"),
+		SLICE("{\"\xC3\xA4\":1,\"\\u00E4\":2}"),
+		SLICE("{\"\xF0\x9F\x98\x80\":1,\"\\ud83d\\ude00\":2}"),
+		SLICE("{\"a\":null,\"a\":null}"),
+		SLICE("{\"a\":{\"b\":1},\"a\":{\"b\":1}}"),
+		SLICE("{\"a\":{},\"a\":{\"b\":1,\"c\":2,\"d\":3}}"),
+		SLICE("{\"a\":{\"b\":1,\"c\":2,\"d\":3},\"a\":{}}"),
+		SLICE("{\"x\":{\"a\":1,\"a\":1}}"),
+		SLICE("[{\"a\":1},{\"a\":1,\"a\":1}]"),
+		SLICE("[[[{\"x\":[{\"a\":[],\"a\":[]}]}]]]")
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct json value;
+
+		ok(read_text(table[i], &value) == STATUS_INVALID,
+		    "refused: number %zu, %zu bytes", i, table[i].length);
+	}
+}
+
+/*
+ * Each code point that escapes can name comes out as itself: json-c alone
+ * makes U+FFFD of some pairs.
+ */
+static void
+escapes(void)
+{
+	unsigned wrong = 0;
+
+	for (uint32_t point = 1; point <= 0x10FFFF; point++) {
+		char text[32];
+		struct slice inside;
+		struct json value;
+		uint32_t first = 0, second = 0;
+
+		if (point == 0xD800)
+			point = 0xE000;
+		if (point < 0x10000)
+			snprintf(text, sizeof(text), "\"\\u%04X!\"", point);
+		else
+			snprintf(text, sizeof(text), "\"\\u%04x\\u%04x!\"",
+			    0xD800 + (point - 0x10000) / 0x400,
+			    0xDC00 + point % 0x400);
+		if (json_read(pool, slice_of(text), &value) != STATUS_OK) {
+			wrong++;
+			continue;
+		}
+		inside = json_as_string(value);
+		if (!utf8_next(&inside, &first) || first != point ||
+		    !utf8_next(&inside, &second) || second != '!' ||
+		    inside.length != 0)
+			wrong++;
+		pool_reset(pool);
+	}
+	ok(wrong == 0, "every code point, escaped: %u wrong", wrong);
+}
+
+/* Put *depth* of *open* and of *close* around *inside*. */
+static enum status
+read_nested(unsigned depth, const char *open, const char *inside,
+    const char *close, struct json *value)
+{
+	struct buffer text = buffer_in(pool);
+
+	for (unsigned i = 0; i < depth; i++)
+		buffer_add_text(&text, open);
+	buffer_add_text(&text, inside);
+	for (unsigned i = 0; i < depth; i++)
+		buffer_add_text(&text, close);
+	return read_text(buffer_slice(&text), value);
+}
+
+static void
+depth(void)
+{
+	static const struct {
+		const char *open, *inside, *close;
+	} table[] = {
+		{ "[", "", "]" },
+		{ "[", "1", "]" },
+		{ "[", "\"a\"", "]" },
+		{ "[", "null,true,-1.5e3", "]" },
+		{ "{\"a\":", "1", "}" },
+		{ " { \"a\" : ", " \"b\" ", " } " },
+	};
+	struct json value;
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		ok(read_nested(JSON_DEPTH_MAX, table[i].open, table[i].inside,
+		       table[i].close, &value) == STATUS_OK,
+		    "as deep as may be: %s%s", table[i].open, table[i].inside);
+		ok(read_nested(JSON_DEPTH_MAX + 1, table[i].open,
+		       table[i].inside, table[i].close,
+		       &value) == STATUS_INVALID,
+		    "too deep: %s%s", table[i].open, table[i].inside);
+	}
+	ok(read_nested(JSON_DEPTH_MAX - 1, "[", "{},[],{\"a\":1}", "]",
+	       &value) == STATUS_OK,
+	    "many at the last level");
+	ok(read_nested(16000, "[", "", "]", &value) == STATUS_INVALID,
+	    "far too deep");
+	ok(read_nested(16000, "[", "", "", &value) == STATUS_INVALID,
+	    "far too deep and open");
+}
+
+/* The integer that *text* is read as. */
+static int64_t
+integer(const char *text)
+{
+	struct json value;
+
+	if (read_text(slice_of(text), &value) != STATUS_OK ||
+	    value.type != JSON_INTEGER)
+		return -7777;
+	return json_as_integer(value);
+}
+
+static void
+integers(void)
+{
+	ok(integer("0") == 0 && integer("-0") == 0, "0 and -0");
+	ok(integer("-1") == -1 && integer("1764000000") == 1764000000, "usual");
+	ok(integer("9223372036854775807") == INT64_MAX, "INT64_MAX");
+	ok(integer("9223372036854775808") == INT64_MAX, "one more");
+	ok(integer("18446744073709551615") == INT64_MAX, "UINT64_MAX");
+	ok(integer("18446744073709551616") == INT64_MAX, "one more yet");
+	ok(integer("99999999999999999999999999999999999999") == INT64_MAX,
+	    "far more");
+	ok(integer("-9223372036854775808") == INT64_MIN, "INT64_MIN");
+	ok(integer("-9223372036854775809") == INT64_MIN, "one less");
+	ok(integer("-99999999999999999999999999999999999999") == INT64_MIN,
+	    "far less");
+}
+
+static void
+values(void)
+{
+	struct json value, member, inner;
+
+	ok(read_text(SLICE("{\"s\":\"a\\u00e4\\ud83d\\ude00\\n\","
+			   "\"t\":true,\"f\":false,\"n\":null,\"a\":[1,\"\",[2]"
+			   "],\"\":0,"
+			   "\"\\u0061b\":{\"c\":-5}}"),
+	       &value) == STATUS_OK,
+	    "an object of everything");
+	ok(json_member(value, "s", &member) && member.type == JSON_STRING &&
+		slice_equal(json_as_string(member),
+		    SLICE("a\xC3\xA4\xF0\x9F\x98\x80\n")) &&
+		strlen(json_as_string(member).data) == 8,
+	    "a string, unescaped and terminated");
+	ok(json_member(value, "t", &member) && member.type == JSON_BOOLEAN &&
+		json_as_boolean(member),
+	    "true");
+	ok(json_member(value, "f", &member) && member.type == JSON_BOOLEAN &&
+		!json_as_boolean(member),
+	    "false");
+	ok(json_member(value, "n", &member) && member.type == JSON_NULL,
+	    "null is a member");
+	ok(json_member(value, "", &member) && member.type == JSON_INTEGER,
+	    "the empty name");
+	ok(!json_member(value, "x", &member), "no such member");
+	ok(!json_member(value, "S", &member), "names differ by case");
+	ok(json_member(value, "a", &member) && member.type == JSON_ARRAY &&
+		json_items(member) == 3,
+	    "an array");
+	ok(json_as_integer(json_item(member, 0)) == 1, "its first");
+	ok(json_as_string(json_item(member, 1)).length == 0, "its second");
+	inner = json_item(member, 2);
+	ok(inner.type == JSON_ARRAY && json_items(inner) == 1, "its third");
+	ok(json_member(value, "ab", &member) &&
+		json_member(member, "c", &inner) &&
+		json_as_integer(inner) == -5,
+	    "a name is what it says unescaped");
+	ok(read_text(SLICE("[\"\\uD836\\uDC00a\\ud83d\\ude00\",\"\\n\\ud869"
+			   "\\ude00\\u00e4\"] "),
+	       &value) == STATUS_OK &&
+		slice_equal(json_as_string(json_item(value, 0)),
+		    SLICE("\xF0\x9D\xA0\x80"
+			  "a\xF0\x9F\x98\x80")) &&
+		slice_equal(json_as_string(json_item(value, 1)),
+		    SLICE("\n\xF0\xAA\x98\x80\xC3\xA4")),
+	    "pairs of surrogates amid other text");
+	ok(read_text(SLICE("[1]"), &value) == STATUS_OK &&
+		!json_member(value, "a", &member),
+	    "an array has no members");
+}
+
+static void
+writing(void)
+{
+	static const struct {
+		struct slice text, json;
+	} table[] = {
+		{ SLICE(""), SLICE("\"\"") },
+		{ { NULL, 0 }, SLICE("\"\"") },
+		{ SLICE("abc"), SLICE("\"abc\"") },
+		{ SLICE("\"\\/"), SLICE("\"\\\"\\\\/\"") },
+		{ SLICE("a\nb\tc\rd\be\f"), SLICE("\"a\\nb\\tc\\rd\\be\\f\"") },
+		{ SLICE("\x01\x1F\x0B\x7F"),
+		    SLICE("\"\\u0001\\u001f\\u000b\x7F\"") },
+		{ SLICE("\xC3\xA4\xF0\x9F\x98\x80\xE2\x80\xA8</script>"),
+		    SLICE(
+			"\"\xC3\xA4\xF0\x9F\x98\x80\xE2\x80\xA8</script>\"") },
+	};
+	struct buffer out, long_text;
+	struct json value;
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		out = buffer_in(pool);
+		json_write_string(&out, table[i].text);
+		ok(!out.failed &&
+			slice_equal(buffer_slice(&out), table[i].json),
+		    "written: %s", table[i].json.data);
+	}
+
+	/* What is written is read back, whatever the characters. */
+	for (unsigned byte = 1; byte < 0x80; byte++) {
+		char text[3] = { 'x', (char)byte, 'y' };
+
+		out = buffer_in(pool);
+		json_write_string(&out, (struct slice) { text, 3 });
+		if (json_read(pool, buffer_slice(&out), &value) != STATUS_OK ||
+		    !slice_equal(
+			json_as_string(value), (struct slice) { text, 3 }))
+			wrong++;
+	}
+	ok(wrong == 0, "each ASCII character comes back");
+
+	long_text = buffer_in(pool);
+	for (int i = 0; i < 4000; i++)
+		buffer_add_text(&long_text, "ab\"\xE2\x82\xAC");
+	out = buffer_in(pool);
+	json_write_string(&out, buffer_slice(&long_text));
+	ok(json_read(pool, buffer_slice(&out), &value) == STATUS_OK &&
+		slice_equal(json_as_string(value), buffer_slice(&long_text)),
+	    "a long text comes back");
+}
+
+static const struct slice sample = SLICE(
+    "{\"title\":\"Buy milk, and bread \\u00e4\\ud83d\\ude00\xC3\xA4\", "
+    "\"description\":null,\"completed\":false,\"n\":[1,-2.5e+3,0,[],{}],"
+    "\"deep\":{\"a\":{\"b\":[true,{\"c\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}]}}}");
+
+/* Whatever bytes come, nothing of ours or of json-c's fails. */
+static void
+mutations(void)
+{
+	unsigned taken_count = 0, failed = 0;
+	uint64_t seed = 20261123;
+
+	for (int round = 0; round < 20000; round++) {
+		static const char likely[] = "{}[]\",:\\u0dD9eE+-.tfn \t";
+		struct slice text = sample;
+		char copy[512];
+		struct json value;
+		enum status status;
+
+		memcpy(copy, sample.data, sample.length);
+		for (int changes = 1 + round % 3; changes > 0; changes--) {
+			size_t at;
+
+			seed = seed * 6364136223846793005U +
+			    1442695040888963407U;
+			at = (size_t)(seed >> 33) % sample.length;
+			copy[at] = round % 2 == 0
+			    ? (char)(seed >> 56)
+			    : likely[(seed >> 56) % (sizeof(likely) - 1)];
+		}
+		text.data = copy;
+		if (round % 5 == 0)
+			text.length = (size_t)(seed >> 40) % text.length;
+		status = read_text(text, &value);
+		taken_count += status == STATUS_OK;
+		failed += status != STATUS_OK && status != STATUS_INVALID;
+		pool_reset(pool);
+	}
+	ok(failed == 0, "20,000 mutations: %u fail", failed);
+	ok(taken_count > 100, "and some are still JSON: %u", taken_count);
+}
+
+#define TEN ",0,1,2,3,4,5,6,7,8,9"
+
+/*
+ * Read a text while the allocation after *n* fails; 0 if all is as it must
+ * be, 1 if there was no such allocation, 2 if a wrong value came of it.
+ */
+static int
+read_scarcely(long n)
+{
+	struct slice text = SLICE(
+	    "{\"user_id\":\"ea5oVK53YjEeqel2O0hkNmyjreZ5"
+	    "6iuZ-ea5oVK53YjEeqel2O0hkNmyjreZ56iuZ\",\"aud\":[\"a\",\"b\","
+	    "{\"c\":1.5}" TEN TEN TEN TEN "],\"exp\":1764000000,\"ok\":true}");
+	struct json value, member;
+	enum status status;
+	bool whole;
+
+	scarce_after = n;
+	status = json_read(pool, text, &value);
+	whole = scarce_after >= 0;
+	scarce_after = -1;
+	if (status == STATUS_OK &&
+	    !(value.type == JSON_OBJECT &&
+		json_member(value, "user_id", &member) &&
+		json_as_string(member).length == 65 &&
+		json_member(value, "aud", &member) &&
+		json_items(member) == 43 &&
+		json_item(member, 2).type == JSON_OBJECT &&
+		json_member(value, "exp", &member) &&
+		json_as_integer(member) == 1764000000 &&
+		json_member(value, "ok", &member) &&
+		member.type == JSON_BOOLEAN))
+		return 2;
+	return whole && status == STATUS_OK;
+}
+
+/*
+ * Let each allocation in turn fail, json-c's own too.  json-c itself does not
+ * survive each of them, so each has a process of its own; a worker that dies
+ * is replaced, but a value cut short would be believed.
+ */
+static void
+memory(void)
+{
+	unsigned wrong = 0, died = 0;
+	int code = 0;
+	long n;
+
+	if (!SCARCE)
+		return;
+	for (n = 0; n < 1000 && code != 1; n++) {
+		pid_t child;
+		int status;
+
+		fflush(stdout);
+		if ((child = fork()) == 0)
+			_exit(read_scarcely(n));
+		if (child < 0 || waitpid(child, &status, 0) != child)
+			break;
+		code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+		died += code == -1;
+		wrong += code == 2;
+	}
+	ok(code == 1, "with memory enough it is read");
+	ok(wrong == 0,
+	    "no failed allocation of %ld gives a wrong value: %u, "
+	    "in %u json-c gives up",
+	    n - 1, wrong, died);
+}
+
+int
+main(void)
+{
+	struct pool *small;
+	struct json value;
+
+	pool = pool_new(1 << 20);
+	taken();
+	refused();
+	depth();
+	integers();
+	values();
+	writing();
+	pool_reset(pool);
+	escapes();
+	mutations();
+	memory();
+
+	small = pool_new(40000);
+	if (pool_alloc(small, 32768) == NULL)
+		return 1;
+	while (pool_alloc(small, 1) != NULL)
+		;
+	ok(json_read(small, sample, &value) == STATUS_INTERNAL,
+	    "a full pool is no fault of the text");
+	pool_free(small);
+	pool_free(pool);
+	return tap_done();
+}

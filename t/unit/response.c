@@ -1,0 +1,149 @@
+/*
+ * Goal: every status is told as the contract has it: header fields, problem
+ * body, challenge; and what belongs to a success is not told of a refusal.
+ */
+
+#include "response.h"
+
+#include "tap.h"
+
+static struct pool *pool;
+
+#define COMMON                                \
+	"Cache-Control: no-store\r\n"         \
+	"X-Content-Type-Options: nosniff\r\n" \
+	"X-Request-Id: r1\r\n"
+
+static void
+is(const struct response *response, enum status status, bool head, bool bearer,
+    const char *wanted, const char *name)
+{
+	struct buffer out = buffer_in(pool);
+
+	response_write(response, status, SLICE("r1"), head, bearer, &out);
+	if (!ok(slice_equal(buffer_slice(&out), slice_of(wanted)), "%s", name))
+		fprintf(stderr, "got:\n%.*s\nwanted:\n%s\n", (int)out.length,
+		    out.data, wanted);
+}
+
+static void
+test_successes(void)
+{
+	struct response response = response_in(pool);
+
+	buffer_add(&response.body, SLICE("{}"));
+	response.etag = SLICE("\"1\"");
+	response.location = SLICE("/x");
+	response.link = SLICE("</y>; rel=\"next\"");
+	response.replayed = true;
+	is(&response, STATUS_CREATED, false, true,
+	    "Status: 201 Created\r\nContent-Type: application/json\r\n"
+	    "Content-Length: 2\r\n" COMMON "ETag: \"1\"\r\n"
+	    "Link: </y>; rel=\"next\"\r\nLocation: /x\r\n"
+	    "Idempotency-Replayed: true\r\n\r\n{}",
+	    "a success with all its fields");
+	is(&response, STATUS_NOT_FOUND, false, true,
+	    "Status: 404 Not Found\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "Content-Length: 125\r\n" COMMON "\r\n"
+	    "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+	    "\"code\":\"not_found\",\"detail\":\"There is nothing here\","
+	    "\"request_id\":\"r1\"}",
+	    "a refusal has none of them");
+
+	response = response_in(pool);
+	buffer_add(&response.body, SLICE("[1,2]"));
+	is(&response, STATUS_OK, true, true,
+	    "Status: 200 OK\r\nContent-Type: application/json\r\n"
+	    "Content-Length: 5\r\n" COMMON "\r\n",
+	    "HEAD has the length of the body, but no body");
+	response.etag = SLICE("\"1\"");
+	is(&response, STATUS_NOT_MODIFIED, false, true,
+	    "Status: 304 Not Modified\r\n" COMMON "ETag: \"1\"\r\n\r\n",
+	    "304 has no body and no length");
+	response = response_in(pool);
+	response.allow = "GET, HEAD, OPTIONS";
+	is(&response, STATUS_NO_CONTENT, false, true,
+	    "Status: 204 No Content\r\n" COMMON
+	    "Allow: GET, HEAD, OPTIONS\r\n\r\n",
+	    "nor has 204");
+}
+
+static void
+test_refusals(void)
+{
+	struct response response = response_in(pool);
+
+	is(&response, STATUS_TOKEN_MISSING, true, false,
+	    "Status: 401 Unauthorized\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "Content-Length: 158\r\n" COMMON
+	    "WWW-Authenticate: Bearer realm=\"todo\"\r\n\r\n",
+	    "without a token the challenge is bare");
+	is(&response, STATUS_TOKEN_EXPIRED, true, true,
+	    "Status: 401 Unauthorized\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "Content-Length: 128\r\n" COMMON
+	    "WWW-Authenticate: Bearer realm=\"todo\", "
+	    "error=\"invalid_token\", "
+	    "error_description=\"Token has expired\"\r\n\r\n",
+	    "with one it says what is wrong");
+	is(&response, STATUS_UNAVAILABLE, true, false,
+	    "Status: 503 Service Unavailable\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "Content-Length: 156\r\n" COMMON "Retry-After: 1\r\n\r\n",
+	    "503 says when to come again");
+
+	ok(response_invalid(&response, "title", "is \"required\"") ==
+		    STATUS_INVALID &&
+		response_invalid(&response, "limit", "no") == STATUS_INVALID,
+	    "two members are refused");
+	response.detail = "Two";
+	is(&response, STATUS_INVALID, false, false,
+	    "Status: 422 Unprocessable Content\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "Content-Length: 207\r\n" COMMON "\r\n"
+	    "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\","
+	    "\"status\":422,\"code\":\"invalid\",\"detail\":\"Two\","
+	    "\"errors\":[{\"member\":\"title\","
+	    "\"detail\":\"is \\\"required\\\"\"},"
+	    "{\"member\":\"limit\",\"detail\":\"no\"}],"
+	    "\"request_id\":\"r1\"}",
+	    "422 names the members");
+	for (unsigned i = 0; i < 20; i++)
+		(void)response_invalid(&response, "x", "y");
+	ok(response.error_count == RESPONSE_ERRORS_MAX, "up to a limit");
+}
+
+static void
+test_memory(void)
+{
+	struct pool *small = pool_new(50000);
+	struct response response;
+	struct buffer out = buffer_in(pool);
+
+	if (!ok(small != NULL, "a small pool"))
+		return;
+	response = response_in(small);
+	while (!response.body.failed)
+		buffer_add(&response.body, SLICE("0123456789"));
+	response_write(&response, STATUS_OK, SLICE("r1"), false, false, &out);
+	ok(out.failed, "a body that is not whole is never an answer");
+	pool_free(small);
+}
+
+int
+main(void)
+{
+	if ((pool = pool_new(200000)) == NULL)
+		return 1;
+	test_successes();
+	test_refusals();
+	test_memory();
+	for (enum status s = STATUS_OK; s < STATUS_COUNT; s++)
+		ok((status_answer(s)->http >= 400) ==
+			(status_answer(s)->code != NULL),
+		    "status %u has a code if it is a refusal", (unsigned)s);
+	pool_free(pool);
+	return tap_done();
+}

@@ -1,0 +1,62 @@
+#ifndef SCARCE_H
+#define SCARCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * An allocator that can be told to fail, for whatever the test program is
+ * linked with, libraries included.  The sanitizers bring an allocator of their
+ * own, and then there is nothing to tell.
+ *
+ * scarce_after: so many allocations still succeed, the next one fails; those
+ * after it succeed again.  Negative: none fails.
+ */
+static long scarce_after = -1;
+
+#ifdef __SANITIZE_ADDRESS__
+#define SCARCE 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SCARCE 0
+#endif
+#endif
+#ifndef SCARCE
+#define SCARCE 1
+#endif
+
+#if SCARCE
+/* glibc's own, under the names that it keeps for this purpose. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+void *malloc(size_t size);
+void *calloc(size_t count, size_t size);
+void *realloc(void *old, size_t size);
+
+static bool
+scarce_now(void)
+{
+	return scarce_after >= 0 && scarce_after-- == 0;
+}
+
+void *
+malloc(size_t size)
+{
+	return scarce_now() ? NULL : __libc_malloc(size);
+}
+
+void *
+calloc(size_t count, size_t size)
+{
+	return scarce_now() ? NULL : __libc_calloc(count, size);
+}
+
+void *
+realloc(void *old, size_t size)
+{
+	return scarce_now() ? NULL : __libc_realloc(old, size);
+}
+#endif
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * Goal: well-formed UTF-8 is what RFC 3629 says and nothing else, at both ends
+ * of every range; and white space is Unicode's.
+ */
+#include "utf8.h"
+#include "tap.h"
+
+/* Encode *point* as RFC 3629 section 3 has it, surrogates too. */
+static size_t
+encode(uint32_t point, char out[4])
+{
+	size_t length = point < 0x80 ? 1
+	    : point < 0x800	     ? 2
+	    : point < 0x10000	     ? 3
+				     : 4;
+	static const unsigned char first[] = { 0, 0x00, 0xC0, 0xE0, 0xF0 };
+
+	for (size_t i = length; i-- > 1; point >>= 6)
+		out[i] = (char)(0x80 | (point & 0x3F));
+	out[0] = (char)(first[length] | point);
+	return length;
+}
+
+static void
+every_code_point(void)
+{
+	unsigned wrong = 0, spaces = 0;
+
+	for (uint32_t point = 0; point <= 0x110FFF; point++) {
+		char bytes[4];
+		struct slice text = { bytes, encode(point, bytes) };
+		bool good = point <= 0x10FFFF &&
+		    (point < 0xD800 || point > 0xDFFF);
+		uint32_t taken = 0;
+
+		if (utf8_valid(text) != good)
+			wrong++;
+		if (utf8_next(&text, &taken) != good ||
+		    (good && (taken != point || text.length != 0)))
+			wrong++;
+		spaces += utf8_white_space(point);
+	}
+	ok(wrong == 0, "every code point: %u wrong", wrong);
+	ok(spaces == 25, "25 code points are white space: %u", spaces);
+}
+
+static void
+malformed(void)
+{
+	static const struct {
+		const char *name;
+		struct slice text;
+	} table[] = {
+		{ "a continuation byte alone", SLICE("\x80") },
+		{ "80 after a letter", SLICE("a\x80") },
+		{ "overlong NUL", SLICE("\xC0\x80") },
+		{ "overlong slash", SLICE("\xC1\xAF") },
+		{ "overlong, three bytes", SLICE("\xE0\x9F\xBF") },
+		{ "overlong, four bytes", SLICE("\xF0\x8F\xBF\xBF") },
+		{ "first surrogate", SLICE("\xED\xA0\x80") },
+		{ "last surrogate", SLICE("\xED\xBF\xBF") },
+		{ "past U+10FFFF", SLICE("\xF4\x90\x80\x80") },
+		{ "F5", SLICE("\xF5\x80\x80\x80") },
+		{ "FE", SLICE("\xFE") },
+		{ "FF", SLICE("\xFF") },
+		{ "cut after one of two", SLICE("\xC3") },
+		{ "cut after two of three", SLICE("\xE2\x82") },
+		{ "cut after three of four", SLICE("\xF0\x9F\x98") },
+		{ "a letter for the second byte",
+		    SLICE("\xC3"
+			  "a") },
+		{ "a letter for the third byte",
+		    SLICE("\xE2\x82"
+			  "a") },
+		{ "C0 for the last byte", SLICE("\xF0\x9F\x98\xC0") },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct slice text = table[i].text;
+
+		ok(!utf8_valid(text), "refused: %s", table[i].name);
+	}
+}
+
+static void
+texts(void)
+{
+	struct slice text = SLICE("a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\x00z");
+	struct slice bad = SLICE("\xC3"
+				 "a");
+	uint32_t point = 7;
+
+	ok(utf8_valid((struct slice) { "", 0 }), "empty is valid");
+	ok(utf8_valid(text), "a mixed text is valid");
+	ok(utf8_length(text) == 6, "length counts code points");
+	ok(utf8_length((struct slice) { "", 0 }) == 0, "empty has none");
+	ok(!utf8_next(&bad, &point) && point == 7 && bad.length == 2,
+	    "what is malformed is left alone");
+	bad.length = 0;
+	ok(!utf8_next(&bad, &point), "nothing is taken off nothing");
+	ok(!utf8_white_space(0x200B) && !utf8_white_space(0xFEFF) &&
+		!utf8_white_space(0x180E) && !utf8_white_space(0x1F),
+	    "zero width space, byte order mark and the like are not white");
+	bad = (struct slice) { "\xE2\x82\xAC", 2 };
+	ok(!utf8_valid(bad), "what is past the end is not looked at");
+	ok(utf8_white_space(0x85) && utf8_white_space(0x3000) &&
+		utf8_white_space(0x0B) && utf8_white_space(0x2028),
+	    "next line, ideographic space and the like are");
+}
+
+int
+main(void)
+{
+	every_code_point();
+	malformed();
+	texts();
+	return tap_done();
+}

@@ -1,0 +1,112 @@
+/*
+ * Goal: a UUIDv7 holds the clock reading it was made of, sorts as that does,
+ * and is read back only in its one form; times are written as RFC 3339 has
+ * them.
+ */
+
+#include "uuid.h"
+
+#include <stdlib.h>
+
+#include "tap.h"
+#include "timestamp.h"
+
+static void
+test_v7(void)
+{
+	static const int64_t times[] = { 0, 1, 999, 1000, 1999, 123456789,
+		INT64_C(1795516200123456), INT64_C(1795516200123457),
+		INT64_C(1795516200124000), INT64_C(253402300799999999) };
+	struct uuid before = { { 0 } }, uuid;
+
+	for (size_t i = 0; i < COUNT(times); i++) {
+		const unsigned char *b = uuid.bytes;
+		int64_t milliseconds = 0;
+		unsigned fraction;
+
+		if (!ok(uuid_v7(times[i], &uuid) == STATUS_OK, "a UUID"))
+			continue;
+		for (size_t n = 0; n < 6; n++)
+			milliseconds = milliseconds << 8 | b[n];
+		fraction = (b[6] & 15U) << 8 | b[7];
+		ok(b[6] >> 4 == 7 && b[8] >> 6 == 2, "version and variant");
+		ok(milliseconds == times[i] / 1000, "its milliseconds");
+		ok((int64_t)(fraction * 1000 + 4095) / 4096 == times[i] % 1000,
+		    "its microseconds");
+		ok(i == 0 || memcmp(&before, &uuid, 8) < 0,
+		    "it sorts behind the one before");
+		before = uuid;
+	}
+	ok(uuid_v7(times[0], &before) == STATUS_OK &&
+		uuid_v7(times[0], &uuid) == STATUS_OK &&
+		memcmp(&before, &uuid, sizeof(uuid)) != 0,
+	    "two of the same time differ");
+}
+
+static void
+test_text(void)
+{
+	static const char text[] = "019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a11";
+	static const char *const wrong[] = {
+		"019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a1",
+		"019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a111",
+		"019AB2F4-6C1E-7D3A-9F42-0B6F6E0C9A11",
+		"019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a1g",
+		"019ab2f46c1e-7d3a-9f42-0b6f6e0c9a11-",
+		"019ab2f4-6c1e-7d3a-9f420-b6f6e0c9a11",
+		"{19ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a1}",
+		"",
+	};
+	char out[UUID_TEXT_LENGTH];
+	struct uuid uuid;
+
+	ok(uuid_read(slice_of(text), &uuid) == STATUS_OK, "text is read");
+	ok(uuid.bytes[0] == 0x01 && uuid.bytes[15] == 0x11, "as its bytes");
+	uuid_write(&uuid, out);
+	ok(memcmp(out, text, sizeof(out)) == 0, "and written again");
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		ok(uuid_read(slice_of(wrong[i]), &uuid) == STATUS_INVALID,
+		    "<%s> is refused", wrong[i]);
+}
+
+static void
+test_times(void)
+{
+	static const struct {
+		int64_t time;
+		const char *text;
+	} table[] = {
+		{ 0, "1970-01-01T00:00:00.000000Z" },
+		{ 1, "1970-01-01T00:00:00.000001Z" },
+		{ INT64_C(951782399999999), "2000-02-28T23:59:59.999999Z" },
+		{ INT64_C(951782400000000), "2000-02-29T00:00:00.000000Z" },
+		{ INT64_C(1795516200123456), "2026-11-24T10:30:00.123456Z" },
+		{ INT64_C(4107542399000000), "2100-02-28T23:59:59.000000Z" },
+		{ INT64_C(4107542400000000), "2100-03-01T00:00:00.000000Z" },
+		{ INT64_C(253402300799999999), "9999-12-31T23:59:59.999999Z" },
+	};
+	char out[TIMESTAMP_LENGTH];
+	char seconds[TIMESTAMP_SECONDS_LENGTH];
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct timestamp_parts parts = timestamp_split(table[i].time);
+
+		timestamp_write(table[i].time, out);
+		ok(memcmp(out, table[i].text, sizeof(out)) == 0, "%s",
+		    table[i].text);
+		ok(timestamp_join(&parts) == table[i].time, "and back");
+		timestamp_write_seconds(table[i].time, seconds);
+		ok(memcmp(seconds, table[i].text, sizeof(seconds) - 1) == 0 &&
+			seconds[sizeof(seconds) - 1] == 'Z',
+		    "whole seconds");
+	}
+}
+
+int
+main(void)
+{
+	test_v7();
+	test_text();
+	test_times();
+	return tap_done();
+}
