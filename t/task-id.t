@@ -2,6 +2,7 @@
 # with the fraction of the millisecond in rand_a, so order by id is order of creation.
 
 use v5.36;
+no warnings 'portable'; # hex() of 48 bits
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;

@@ -24,6 +24,10 @@ use User;
 my $ROOT = Cwd::abs_path(dirname(__FILE__) . '/../..');
 my @running;
 
+# What Perl warns of is a fault of the script's, and fails it.
+my @warnings;
+$SIG{__WARN__} = sub ($text) { push @warnings, $text; print STDERR $text };
+
 sub root ($class) { $ROOT }
 
 # private => 1: a stack of its own, taken down at the end; env: its settings
@@ -309,10 +313,17 @@ sub _mariadb ($statement, @options) {
 	return @rows;
 }
 
+# Since this script began. A line that is being written as we read is read again.
 sub _tail ($self, $name) {
 	open my $f, '<', $self->file("log/$name") or return;
-	seek $f, $self->{from}{$name} // 0, 0;
-	return map { chomp; $_ } <$f>;
+	my @lines;
+	poll {
+		seek $f, $self->{from}{$name} // 0, 0;
+		@lines = <$f>;
+		!@lines || $lines[-1] =~ /\n\z/;
+	} "the last line of $name ends";
+	chomp @lines;
+	return @lines;
 }
 
 # A line of todo.log as name => value.
@@ -372,6 +383,7 @@ sub done ($self) {
 		ok(!@report, 'no sanitizer report');
 		for (@report) { open my $f, '<', $_; diag($_, "\n", grep { defined } (<$f>)[0 .. 30]) }
 	}
+	ok(!@warnings, 'Perl warns of nothing');
 	$_->close for ($self->{clients} // [])->@*;
 	done_testing();
 }
