@@ -50,7 +50,7 @@ sub obey ($wish) {
 }
 
 sub play ($script) {
-	my $pid = open2(my $from, my $to, "$root/frontend/node", $script);
+	my $pid = open2(my $from, my $to, $stack->frontend . '/node', $script);
 	$to->autoflush(1);
 	while (my $line = <$from>) {
 		chomp $line;

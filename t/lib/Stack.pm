@@ -133,6 +133,8 @@ sub workers ($self) {
 
 sub dir ($self) { $self->{dir} }
 sub url ($self) { $self->{url} }
+# The issuer and the page, with what npm brought for them.
+sub frontend ($self) { $self->{env}{STAGING_FRONTEND} }
 sub tag ($self) { $self->{tag} }
 sub file ($self, $name) { "$self->{dir}/$name" }
 sub read ($self, $name) {
