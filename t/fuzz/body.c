@@ -10,15 +10,16 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char task[] = "/api/" FUZZ_USER
-				   "/tasks/019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a11";
+	static const char task[] =
+	    "/api/" FUZZ_USER "/tasks/019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a11";
 	struct pool *pool = fuzz_pool();
 	struct buffer out = buffer_in(pool);
 	struct request request;
 	char target[128];
 	unsigned status;
 
-	if (size == 0 || size > REQUEST_BODY_MAX)
+	if (size == 0 || size > REQUEST_BODY_MAX ||
+	    memchr("puc", data[0], 3) == NULL)
 		return -1;
 	(void)snprintf(target, sizeof(target), "%s%s",
 	    data[0] == 'p' ? "/api/" FUZZ_USER "/tasks" : task,

@@ -21,13 +21,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What must never happen: a finding, as a crash is. */
-#define never(condition) \
-	do { \
-		if (condition) { \
+#define never(condition)                                                      \
+	do {                                                                  \
+		if (condition) {                                              \
 			fprintf(stderr, "%s:%d: it happened: %s\n", __FILE__, \
-			    __LINE__, #condition); \
-			abort(); \
-		} \
+			    __LINE__, #condition);                            \
+			abort();                                              \
+		}                                                             \
 	} while (0)
 
 #define FUZZ_SECRET "0123456789abcdef0123456789abcdef"
@@ -164,8 +164,8 @@ fuzz_status(const struct buffer *out)
 
 	never(out->failed);
 	never(answer.length < 20 || memcmp(answer.data, "Status: ", 8) != 0);
-	never((body = memmem(answer.data, answer.length, "\r\n\r\n", 4)) ==
-	    NULL);
+	never(
+	    (body = memmem(answer.data, answer.length, "\r\n\r\n", 4)) == NULL);
 	/* No byte of the request has made a line of its own. */
 	for (const char *at = answer.data; at < body; at++) {
 		never((unsigned char)*at < ' ' && *at != '\r' && *at != '\n');

@@ -40,7 +40,8 @@ main(void)
 			(void)printf("ok\t%.*s\n", (int)claims.user_id.length,
 			    claims.user_id.data);
 		else
-			(void)printf("%u\t%s\n", (unsigned)status, refusal.reason);
+			(void)printf(
+			    "%u\t%s\n", (unsigned)status, refusal.reason);
 		free(token);
 		pool_reset(pool);
 	}
