@@ -26,6 +26,9 @@
  */
 #define PEER_SECONDS 2
 
+/* The longest id of a request, in bytes; nginx's have 32. */
+#define REQUEST_ID_MAX 128
+
 struct fcgi {
 	FCGX_Request request;
 	bool read_all; /* the request, to its end */
@@ -117,6 +120,22 @@ parameter(const FCGX_Request *fcgx, const char *name)
 }
 
 /*
+ * The id of the request.  It goes into a header field, so one with another
+ * byte than visible ASCII, which could make a line of its own, is none; nor is
+ * one that nobody would read out.
+ */
+static struct slice
+request_id(const FCGX_Request *fcgx)
+{
+	struct slice id = parameter(fcgx, "REQUEST_ID");
+
+	for (size_t i = 0; i < id.length; i++)
+		if (id.data[i] < '!' || id.data[i] > '~')
+			return (struct slice) { NULL, 0 };
+	return id.length <= REQUEST_ID_MAX ? id : (struct slice) { NULL, 0 };
+}
+
+/*
  * Read *text*, decimal digits (RFC 9110 section 8.6) or nothing, into *length*,
  * which does not grow past SIZE_MAX / 16.
  */
@@ -192,7 +211,7 @@ fcgi_accept(struct fcgi *fcgi, struct pool *pool, struct request *request)
 		.if_match = parameter(fcgx, "HTTP_IF_MATCH"),
 		.if_none_match = parameter(fcgx, "HTTP_IF_NONE_MATCH"),
 		.idempotency_key = parameter(fcgx, "HTTP_IDEMPOTENCY_KEY"),
-		.id = parameter(fcgx, "REQUEST_ID"),
+		.id = request_id(fcgx),
 	};
 	request->body_status = read_body(fcgx, pool, &request->body);
 	fcgi->read_all = request->body_status == STATUS_OK;

@@ -36,7 +36,7 @@ struct request {
 	struct slice if_match;
 	struct slice if_none_match;
 	struct slice idempotency_key;
-	struct slice id;   /* nginx's $request_id */
+	struct slice id;   /* nginx's $request_id: visible ASCII */
 	struct slice body; /* what was read of it */
 
 	/*
