@@ -27,13 +27,15 @@
 #define PAUSE INT64_C(500000)
 
 /*
- * What a statement relies on: nothing is cut to fit, each statement is its own
- * transaction unless db_begin() said otherwise, and the server gives up before
- * we do, be it for a lock or for want of speed, so that it and not we end what
- * takes too long, and the connection is kept.
+ * What a statement relies on, whatever the option file says: text is UTF-8 and
+ * nothing of it is cut to fit, each statement is its own transaction unless
+ * db_begin() said otherwise, and the server gives up before we do, be it for a
+ * lock or for want of speed, so that it and not we end what takes too long, and
+ * the connection is kept.
  */
 static const char session[] =
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+    "SET NAMES utf8mb4, SESSION"
+    " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
     " autocommit = 1, max_statement_time = 0.8";
 
 struct db {
@@ -302,13 +304,15 @@ connect_anew(struct db *db)
 	if (mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds) != 0 ||
 	    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds) != 0 ||
 	    mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds) != 0 ||
-	    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no) != 0 ||
 	    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4") != 0 ||
 	    mysql_options(mysql, MYSQL_READ_DEFAULT_FILE, db->defaults_file) !=
 		0 ||
 	    mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, "todo") != 0 ||
 	    mysql_real_connect(mysql, NULL, NULL, NULL, NULL, 0, NULL,
-		CLIENT_FOUND_ROWS) == NULL)
+		CLIENT_FOUND_ROWS) == NULL ||
+	    /* Only now, when the option file has had its say: the library
+	     * would go on in the middle of a transaction without its begin. */
+	    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no) != 0)
 		return fail_connect(db);
 	if ((status = check_time(db, "session")) != STATUS_OK)
 		return status;

@@ -164,4 +164,25 @@ for my $key ('QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=', 'ab' x 20, "caf\xc3
 $worker = $program->worker(%right, %in_file, BETTER_AUTH_SECRET_FILE => file('key', $secret . '.file'));
 answers(me($worker, {}, key => "$secret.file"), 200, 'the key of a file');
 
+# What an option file says for clients of another kind is no matter of ours.
+for my $line ('default-character-set=latin1', "init-command=SET sql_mode = '', autocommit = 0") {
+	$worker = $program->worker(TODO_DB_DEFAULTS_FILE => file('option.cnf', $stack->read('etc/todo.cnf') . "$line\n"));
+	my $alice = $stack->user(client => $stack->fastcgi($worker));
+	my $title = "\x{1F600}" x 200;
+	my $made = $alice->post('/tasks', { title => $title });
+	is_task($made, { title => $title }, "$line: a title is as long as ever");
+	is_deeply([$stack->sql("SELECT CHAR_LENGTH(title) FROM todo.tasks WHERE user_id = '" . $alice->id . "'")], [[200]], 'and stored as that');
+}
+{
+	my $connections = sub { map { $_->[0] } $stack->sql("SELECT id FROM information_schema.processlist WHERE user = 'todo'") };
+	my %others = map { $_ => 1 } $connections->();
+	$worker = $program->worker(TODO_DB_DEFAULTS_FILE => file('option.cnf', $stack->read('etc/todo.cnf') . "reconnect=1\n"));
+	my $alice = $stack->user(client => $stack->fastcgi($worker));
+	$alice->task("task $_") for 1 .. 2;
+	my ($its) = grep { !$others{$_} } $connections->();
+	$stack->sql("KILL CONNECTION $its");
+	poll { !grep { $_ == $its } $connections->() } 'its connection is cut';
+	answers($alice->post('/tasks', { title => 'task 3' }), 201, 'reconnect=1: a lost connection is ours to make anew, statements and all');
+}
+
 $stack->done;
