@@ -18,6 +18,12 @@ sub ask ($pool, $method, $target, $body = undef, %o) {
 	return $stack->fastcgi($pool)->send($method, $target, [bearer(), ['Content-Type' => 'application/json']], $body, %o);
 }
 sub me ($pool, %o) { $stack->fastcgi($pool)->send('GET', '/api/me', [bearer(%o)]) }
+# HUP, until all of its `n` workers are others.
+sub renew ($pool, $n) {
+	my %old = map { $_ => 1 } $pool->workers;
+	$pool->signal('HUP');
+	poll { my @w = $pool->workers; @w == $n && !grep { $old{$_} } @w } 'all workers are new';
+}
 sub up ($pool, $n) { poll { my @w = $pool->workers; @w == $n && eval { me($pool)->status == 200 } && \@w } "$n workers answer" }
 sub environ ($pid) { open my $f, '<', "/proc/$pid/environ" or return ''; local $/; return <$f> // '' }
 
@@ -87,11 +93,7 @@ ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(expl
 # HUP under load: all renewed, none lost.
 my %before = map { $_ => 1 } $pool->workers;
 $seen = under_load($pool, 3, sub {
-	for (1 .. 3) {
-		my %old = map { $_ => 1 } $pool->workers;
-		$pool->signal('HUP');
-		poll { my @w = $pool->workers; @w == 3 && !grep { $old{$_} } @w } 'all workers are new';
-	}
+	renew($pool, 3) for 1 .. 3;
 });
 is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [], 'HUP under load loses no request') or diag(explain($seen));
 ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(explain($seen));
@@ -101,16 +103,17 @@ is(scalar(grep { $before{$_} } $pool->workers), 0, 'and all workers are new');
 my $new = 'the secret after the rotation, long enough';
 secret_file($new);
 answers(me($pool), 200, 'before HUP the old secret counts');
-$pool->signal('HUP');
-poll { me($pool, key => $new)->status == 200 && me($pool)->status == 401 } 'after HUP the new one';
+renew($pool, 3);
+answers(me($pool, key => $new), 200, 'after HUP the new one');
+refuses(me($pool), token_invalid => 'and the old one no more');
 secret_file('short');
 my @had = sort $pool->workers;
 $pool->signal('HUP');
 poll { $pool->log =~ /BETTER_AUTH_SECRET_FILE/ } 'a HUP to a wrong secret file is complained of';
 answers(me($pool, key => $new), 200, 'and leaves the pool as it was');
 secret_file($stack->secret);
-$pool->signal('HUP');
-poll { me($pool)->status == 200 && me($pool, key => $new)->status == 401 } 'until it is right again';
+renew($pool, 3);
+answers(me($pool), 200, 'until it is right again');
 
 # TERM under load: what was taken is answered, whole; then all is gone.
 my @last = $pool->workers;
@@ -139,9 +142,7 @@ for (['BETTER_AUTH_SECRET', BETTER_AUTH_SECRET => $secret], ['BETTER_AUTH_SECRET
 	is(scalar @pids, 3, "$name: a master and two workers");
 	is(scalar(grep { environ($_) =~ /\Q$secret\E|single secret|old secret/ } @pids), 0, "$name is in no /proc/PID/environ");
 	ok(!(grep { length environ($_) == 0 } @pids), 'which could be read');
-	$p->signal('HUP');
-	my %old = map { $_ => 1 } @pids;
-	poll { my @w = $p->workers; @w == 2 && !grep { $old{$_} } @w } 'new workers';
+	renew($p, 2);
 	answers(me($p), 200, 'who know the secret');
 	is(scalar(grep { environ($_) =~ /\Q$secret\E|single secret|old secret/ } $p->pid, $p->workers), 0, 'and do not show it either');
 	my ($victim) = $p->workers;
