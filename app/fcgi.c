@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <fastcgi.h>
 #include <fcgiapp.h>
 
 #include "log.h"
@@ -28,6 +30,10 @@
 
 /* The longest id of a request, in bytes; nginx's have 32. */
 #define REQUEST_ID_MAX 128
+
+/* What goes out with one write: more than a socket holds. */
+#define RECORDS_AT_ONCE 32
+#define BYTES_AT_ONCE ((size_t)RECORDS_AT_ONCE * FCGI_MAX_LENGTH)
 
 struct fcgi {
 	FCGX_Request request;
@@ -235,14 +241,89 @@ drain(int fd)
 		;
 }
 
+static FCGI_Header
+record_header(const struct fcgi *fcgi, unsigned char type, size_t length)
+{
+	unsigned id = (unsigned)fcgi->request.requestId;
+
+	return (FCGI_Header) {
+		.version = FCGI_VERSION_1,
+		.type = type,
+		.requestIdB1 = (unsigned char)(id >> 8),
+		.requestIdB0 = (unsigned char)id,
+		.contentLengthB1 = (unsigned char)(length >> 8),
+		.contentLengthB0 = (unsigned char)length,
+	};
+}
+
+/*
+ * Write *text*, at most BYTES_AT_ONCE, and if it is the *last* the end of the
+ * request.  Returns false if not all of it was taken in time.
+ */
+static bool
+write_records(const struct fcgi *fcgi, struct slice text, bool last)
+{
+	FCGI_Header headers[RECORDS_AT_ONCE + 1];
+	FCGI_EndRequestRecord end = {
+		.header = record_header(
+		    fcgi, FCGI_END_REQUEST, sizeof(FCGI_EndRequestBody)),
+		.body.protocolStatus = FCGI_REQUEST_COMPLETE,
+	};
+	struct iovec parts[2 * RECORDS_AT_ONCE + 2];
+	size_t records = 0, total = 0;
+	int count = 0;
+	union {
+		const char *given;
+		char *taken;
+	} bytes = { .given = text.data }; /* writev() only reads it */
+
+	while (text.length > 0 || last) {
+		size_t length = text.length < FCGI_MAX_LENGTH ? text.length
+							      : FCGI_MAX_LENGTH;
+		FCGI_Header *header = &headers[records++];
+
+		*header = record_header(fcgi, FCGI_STDOUT, length);
+		parts[count++] = (struct iovec) { header, sizeof(*header) };
+		total += sizeof(*header) + length;
+		if (length == 0) /* which ends the stream */
+			break;
+		parts[count++] = (struct iovec) { bytes.taken, length };
+		bytes.taken += length;
+		text.length -= length;
+	}
+	if (last) {
+		parts[count++] = (struct iovec) { &end, sizeof(end) };
+		total += sizeof(end);
+	}
+	return writev(fcgi->request.ipcFd, parts, count) == (ssize_t)total;
+}
+
+/*
+ * Send the answer.  libfcgi would write 8 KiB at a time, and if this worker is
+ * killed between two of them, the web server has already passed on the first.
+ * Of one write the kernel has all or nothing, if the socket holds that much.
+ */
+static void
+send_answer(const struct fcgi *fcgi, struct slice answer)
+{
+	while (answer.length > BYTES_AT_ONCE) {
+		struct slice first = { answer.data, BYTES_AT_ONCE };
+
+		if (!write_records(fcgi, first, false))
+			return;
+		answer.data += BYTES_AT_ONCE;
+		answer.length -= BYTES_AT_ONCE;
+	}
+	(void)write_records(fcgi, answer, true);
+}
+
 void
 fcgi_finish(struct fcgi *fcgi, struct slice answer)
 {
 	FCGX_Request *fcgx = &fcgi->request;
 
 	set_deadline(PEER_SECONDS);
-	if (answer.length > 0)
-		(void)FCGX_PutStr(answer.data, (int)answer.length, fcgx->out);
+	send_answer(fcgi, answer);
 	/*
 	 * Closing is done here, for libfcgi waits for the web server to close
 	 * first, as long as it sends anything.  A connection is not kept
@@ -250,13 +331,10 @@ fcgi_finish(struct fcgi *fcgi, struct slice answer)
 	 * wait for that one alone.
 	 */
 	fcgx->keepConnection = 1;
-	FCGX_Detach(fcgx);
-	FCGX_Finish_r(fcgx);
-	if (fcgx->ipcFd >= 0) {
-		if (!fcgi->read_all)
-			drain(fcgx->ipcFd);
-		(void)close(fcgx->ipcFd);
-		fcgx->ipcFd = -1;
-	}
+	FCGX_Free(fcgx, 0);
+	if (!fcgi->read_all)
+		drain(fcgx->ipcFd);
+	(void)close(fcgx->ipcFd);
+	fcgx->ipcFd = -1;
 	set_deadline(0);
 }

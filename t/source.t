@@ -17,7 +17,7 @@ s{/\*.*?\*/}{ }gs for values %source;
 
 # One third-party library, one file.
 my %home = (
-	'fcgiapp.h' => 'app/fcgi.c', 'fcgi_config.h' => undef, 'fcgios.h' => undef, 'fcgi_stdio.h' => undef,
+	'fcgiapp.h' => 'app/fcgi.c', 'fastcgi.h' => 'app/fcgi.c', 'fcgi_config.h' => undef, 'fcgios.h' => undef, 'fcgi_stdio.h' => undef,
 	'jwt.h' => 'app/token.c', 'jansson.h' => undef,
 	'mysql.h' => 'app/db.c', 'mysql/mysql.h' => undef, 'mysqld_error.h' => 'app/db.c', 'errmsg.h' => 'app/db.c',
 	'json-c/json.h' => 'app/json.c',
