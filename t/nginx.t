@@ -168,7 +168,14 @@ for my $method (qw(POST PUT PATCH DELETE OPTIONS BREW)) {
 }
 refuses($client->send('POST', '/api/u/tasks?junk', [], '{}'), bad_gateway => 'an answer that is none is 502');
 is(scalar $fake->seen, 1, 'and not asked again');
-ok(!eval { $stack->new_client(timeout => 1)->send('GET', '/api/u/tasks?half') }, 'half an answer is seen to be half: the length was sent');
+# A worker that dies in the middle of its answer: that connection ends with it.
+my $get = sub ($query) { "GET /api/u/tasks?$query HTTP/1.1\r\nHost: x\r\n\r\n" };
+ok(!eval { $client->send('GET', '/api/u/tasks?half') }, 'half an answer is none');
+like($@, qr/connection closed/, 'the connection ends there');
+ok(!$client->raw($get->('half') . $get->('whole')), 'and the next answer is not taken for the other half');
+my $http2 = qx(curl -q -sS --http2 --noproxy '*' --cacert '$stack->{env}{STAGING_CA}' '@{[$stack->url]}/api/u/tasks?half' 2>&1);
+is($? >> 8, 92, 'nor is it whole over HTTP/2') or diag($http2);
+$stack->expect_log(qr/upstream prematurely closed FastCGI/);
 $fake->seen;
 refuses($client->send('POST', '/api/u/tasks?huge=60000', [], '{}'), bad_gateway => 'a header beyond all bounds is 502');
 is(scalar $fake->seen, 1, 'once');
