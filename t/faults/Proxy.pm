@@ -7,11 +7,13 @@ use v5.36;
 use IO::Select;
 use IO::Socket::UNIX;
 use POSIX ();
+use Socket qw(SOL_SOCKET SO_PEERCRED);
 
 # path: where it listens; to: the server's socket; rule: called in a process of
 # its own as rule->($state, $side, $packet) for each packet, $side being
-# 'client' or 'server' (who sent it) and $state a hash of that connection; it
-# returns the packets to pass on instead, or undef to cut the connection.
+# 'client' or 'server' (who sent it) and $state a hash of that connection, in
+# which pid is the client's; it returns the packets to pass on instead, or undef
+# to cut the connection. A reference among them is to seconds to wait meanwhile.
 sub new ($class, %o) {
 	my $listen = IO::Socket::UNIX->new(Local => $o{path}, Listen => 128)
 	    or die "$o{path}: $!";
@@ -45,7 +47,8 @@ sub _serve ($listen, $o) {
 				my $client = $listen->accept or next;
 				my $server = IO::Socket::UNIX->new(Peer => $o->{to});
 				if (!$server) { close $client; next }
-				my $c = { client => $client, server => $server, state => {},
+				my ($pid) = unpack 'l', getsockopt $client, SOL_SOCKET, SO_PEERCRED;
+				my $c = { client => $client, server => $server, state => { pid => $pid },
 				    buffer => { client => '', server => '' } };
 				$end{ fileno $client } = [$c, 'client'];
 				$end{ fileno $server } = [$c, 'server'];
@@ -62,7 +65,7 @@ sub _serve ($listen, $o) {
 				my $packet = substr $c->{buffer}{$side}, 0, $length, '';
 				my @pass = $o->{rule}->($c->{state}, $side, $packet);
 				if (@pass && !defined $pass[0]) { $cut->($c); last }
-				syswrite $other, $_ for @pass;
+				for (@pass) { ref ? select(undef, undef, undef, $$_) : syswrite $other, $_ }
 			}
 		}
 	}
