@@ -1,7 +1,6 @@
 /*
  * Goal: a UUIDv7 holds the clock reading it was made of, sorts as that does,
- * and is read back only in its one form; times are written as RFC 3339 has
- * them.
+ * and is read back only in its one form.
  */
 
 #include "uuid.h"
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 
 #include "tap.h"
-#include "timestamp.h"
 
 static void
 test_v7(void)
@@ -69,44 +67,10 @@ test_text(void)
 		    "<%s> is refused", wrong[i]);
 }
 
-static void
-test_times(void)
-{
-	static const struct {
-		int64_t time;
-		const char *text;
-	} table[] = {
-		{ 0, "1970-01-01T00:00:00.000000Z" },
-		{ 1, "1970-01-01T00:00:00.000001Z" },
-		{ INT64_C(951782399999999), "2000-02-28T23:59:59.999999Z" },
-		{ INT64_C(951782400000000), "2000-02-29T00:00:00.000000Z" },
-		{ INT64_C(1795516200123456), "2026-11-24T10:30:00.123456Z" },
-		{ INT64_C(4107542399000000), "2100-02-28T23:59:59.000000Z" },
-		{ INT64_C(4107542400000000), "2100-03-01T00:00:00.000000Z" },
-		{ INT64_C(253402300799999999), "9999-12-31T23:59:59.999999Z" },
-	};
-	char out[TIMESTAMP_LENGTH];
-	char seconds[TIMESTAMP_SECONDS_LENGTH];
-
-	for (size_t i = 0; i < COUNT(table); i++) {
-		struct timestamp_parts parts = timestamp_split(table[i].time);
-
-		timestamp_write(table[i].time, out);
-		ok(memcmp(out, table[i].text, sizeof(out)) == 0, "%s",
-		    table[i].text);
-		ok(timestamp_join(&parts) == table[i].time, "and back");
-		timestamp_write_seconds(table[i].time, seconds);
-		ok(memcmp(seconds, table[i].text, sizeof(seconds) - 1) == 0 &&
-			seconds[sizeof(seconds) - 1] == 'Z',
-		    "whole seconds");
-	}
-}
-
 int
 main(void)
 {
 	test_v7();
 	test_text();
-	test_times();
 	return tap_done();
 }
