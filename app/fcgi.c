@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -37,6 +38,7 @@
 
 struct fcgi {
 	FCGX_Request request;
+	int poller;    /* tells of connections */
 	bool read_all; /* the request, to its end */
 };
 
@@ -71,6 +73,25 @@ is_listening(int fd)
 	return listening != 0;
 }
 
+/*
+ * Make a descriptor that tells of connections.  All workers wait at the one
+ * listening socket, and by poll() each connection would wake all of them, to
+ * find that all but one came too late.  Returns -1 if that is not possible.
+ */
+static int
+watch_listener(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	int poller = epoll_create1(EPOLL_CLOEXEC);
+
+	if (poller >= 0 &&
+	    epoll_ctl(poller, EPOLL_CTL_ADD, LISTENER, &event) != 0) {
+		(void)close(poller);
+		return -1;
+	}
+	return poller;
+}
+
 enum status
 fcgi_new(struct fcgi **fcgi)
 {
@@ -78,16 +99,21 @@ fcgi_new(struct fcgi **fcgi)
 
 	if (!is_listening(LISTENER))
 		return STATUS_INVALID;
-	/* Several workers are woken by one connection; those who come too
-	 * late must not wait in accept(), where no signal finds them. */
+	/* Now and then a connection wakes two workers; the one who comes too
+	 * late must not wait in accept(), where no signal finds it. */
 	if ((flags = fcntl(LISTENER, F_GETFL)) < 0 ||
 	    fcntl(LISTENER, F_SETFL, flags | O_NONBLOCK) < 0)
 		return STATUS_INVALID;
 
 	if ((*fcgi = calloc(1, sizeof(**fcgi))) == NULL)
 		return STATUS_INTERNAL;
+	if (((*fcgi)->poller = watch_listener()) < 0) {
+		free(*fcgi);
+		return STATUS_INTERNAL;
+	}
 	if (FCGX_Init() != 0 ||
 	    FCGX_InitRequest(&(*fcgi)->request, LISTENER, 0) != 0) {
+		(void)close((*fcgi)->poller);
 		free(*fcgi);
 		return STATUS_INTERNAL;
 	}
@@ -111,7 +137,16 @@ fcgi_free(struct fcgi *fcgi)
 	if (fcgi == NULL)
 		return;
 	FCGX_Free(&fcgi->request, 1);
+	(void)close(fcgi->poller);
 	free(fcgi);
+}
+
+bool
+fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask)
+{
+	struct epoll_event event;
+
+	return epoll_pwait(fcgi->poller, &event, 1, -1, mask) > 0;
 }
 
 /* The parameter *name*; an empty one counts as not sent. */

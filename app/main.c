@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,20 +39,18 @@ stop(int number)
 
 /*
  * Answer requests until *stopping* is set.  The signals that set it are
- * blocked all the time but in ppoll(), so that they break off nothing, and
+ * blocked all the time but in fcgi_wait(), so that they break off nothing, and
  * none comes unseen between looking at the flag and going to sleep.
  */
 static void
 serve(const struct settings *settings, struct db *db, struct pool *pool,
     struct fcgi *fcgi, const sigset_t *waiting)
 {
-	struct pollfd listener = { .fd = STDIN_FILENO, .events = POLLIN };
-
 	while (!stopping) {
 		struct request request;
 		struct buffer out = buffer_in(pool);
 
-		if (ppoll(&listener, 1, NULL, waiting) <= 0)
+		if (!fcgi_wait(fcgi, waiting))
 			continue;
 		if (fcgi_accept(fcgi, pool, &request) == STATUS_OK) {
 			dispatch(settings, db, pool, &request, &out);

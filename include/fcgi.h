@@ -1,6 +1,7 @@
 #ifndef FCGI_H
 #define FCGI_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "pool.h"
@@ -20,6 +21,13 @@ struct fcgi;
  */
 enum status fcgi_new(struct fcgi **fcgi) MUST_CHECK;
 void fcgi_free(struct fcgi *fcgi);
+
+/*
+ * Wait for a connection, with the signal mask *mask* meanwhile.  False if a
+ * signal came first.  Of several processes that wait, one is woken by each
+ * connection (now and then another, too).
+ */
+bool fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask);
 
 /*
  * Take the next request, if there is one: *request* points into *pool* and is

@@ -67,6 +67,15 @@ ok(!(grep { $_ == $pool->pid } @$workers), 'the master is no worker');
 like($pool->log, qr/event=start/, 'it logs that it starts, to standard error under spawn-fcgi -n');
 like($pool->log, qr/event=request [^\n]*route=\/api\/me/, 'and the requests');
 
+# Whoever sleeps is not woken for what another one takes.
+{
+	my $woken = sub ($pid) { open my $f, '<', "/proc/$pid/status" or die $!; local $/; <$f> =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : die };
+	my %before = map { $_ => $woken->($_) } @$workers;
+	me($pool) for 1 .. 100;
+	my ($least) = sort { $a <=> $b } map { $woken->($_) - $before{$_} } @$workers;
+	ok($least < 50, "100 requests, one after the other, leave a worker asleep (woken $least times)");
+}
+
 # A worker that dies is replaced; the others go on.
 for my $signal (qw(KILL TERM KILL ABRT)) {
 	my ($victim) = $pool->workers;
