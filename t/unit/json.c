@@ -494,7 +494,7 @@ memory(void)
 		died += code == -1;
 		wrong += code == 2;
 	}
-	ok(code == 1, "with memory enough it is read");
+	ok(code == 1 && n > 10, "with memory enough it is read");
 	ok(wrong == 0,
 	    "no failed allocation of %ld gives a wrong value: %u, "
 	    "in %u json-c gives up",
