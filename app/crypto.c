@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
@@ -42,6 +43,21 @@ crypto_digest(struct slice text, unsigned char digest[CRYPTO_DIGEST_LENGTH])
 		text.data, text.length, digest, NULL, EVP_sha256(), NULL) != 1)
 		return failed(STATUS_INTERNAL);
 	return STATUS_OK;
+}
+
+enum status
+crypto_check_mac(struct slice key, struct slice text, struct slice mac)
+{
+	unsigned char right[CRYPTO_DIGEST_LENGTH];
+
+	if (key.length > LENGTH_MAX ||
+	    HMAC(EVP_sha256(), key.data, (int)key.length, bytes_of(text),
+		text.length, right, NULL) == NULL)
+		return failed(STATUS_INTERNAL);
+	return mac.length == sizeof(right) &&
+		CRYPTO_memcmp(mac.data, right, sizeof(right)) == 0
+	    ? STATUS_OK
+	    : STATUS_INVALID;
 }
 
 /*

@@ -7,14 +7,21 @@
 #include "status.h"
 
 /*
- * What this program needs of libcrypto: a digest, and boxes that only
- * somebody with the secret can make or look into.
+ * What this program needs of libcrypto: a digest, the check of a MAC, and boxes
+ * that only somebody with the secret can make or look into.
  */
 #define CRYPTO_DIGEST_LENGTH 32
 
 /* The SHA-256 of *text* (FIPS 180-4).  STATUS_INTERNAL if libcrypto fails. */
 enum status crypto_digest(
     struct slice text, unsigned char digest[CRYPTO_DIGEST_LENGTH]) MUST_CHECK;
+
+/*
+ * Is *mac* the HMAC-SHA256 of *text* under *key* (RFC 2104)?  Compared in
+ * constant time.  STATUS_INVALID if not; STATUS_INTERNAL if libcrypto fails.
+ */
+enum status crypto_check_mac(
+    struct slice key, struct slice text, struct slice mac) MUST_CHECK;
 
 /*
  * Seal *plain* into *box*, printable as base64url: AES-256-GCM with a random

@@ -31,11 +31,12 @@ struct token_refusal {
  * the time *now* in seconds since 1970, and give its claims, which live in
  * *pool*.  The checks and their order are those of the contract's table: form,
  * header, signature, payload; of the claims first presence and types, then
- * exp, iat, nbf, the lifetime, iss, aud, user_id and sub, jti, user_email.
+ * exp, iat, nbf, the lifetime, iss, aud, user_id and sub, jti, user_email.  (A
+ * header that is long for one is looked at only if the signature is right.)
  *
- * Stricter than the table in one point: libjwt's own JSON reader, jansson,
- * refuses integers past int64_t and fractions past a double anywhere in a
- * token.
+ * Stricter than the table in one point: libjwt, which has the last word, and
+ * its own JSON reader, jansson, refuse integers past int64_t and fractions past
+ * a double anywhere in a token.
  *
  * STATUS_TOKEN_EXPIRED, STATUS_TOKEN_ISSUER and STATUS_TOKEN_AUDIENCE come
  * only after the signature was found right; everything else is

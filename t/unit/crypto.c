@@ -1,6 +1,7 @@
 /*
- * Goal: a digest is SHA-256; a box opens with a secret that is still there and
- * with nothing else, and no byte of it can be changed.
+ * Goal: a digest is SHA-256; a MAC is HMAC-SHA256, all of it; a box opens with
+ * a secret that is still there and with nothing else, and no byte of it can be
+ * changed.
  */
 #include "crypto.h"
 #include "base64url.h"
@@ -58,6 +59,37 @@ digests(void)
 		ok(status == STATUS_OK && strcmp(text, table[i].digest) == 0,
 		    "digest %zu", i);
 	}
+}
+
+static void
+macs(void)
+{
+	/* RFC 4231 section 4.3. */
+	static const struct slice jefe = SLICE("Jefe");
+	static const struct slice text = SLICE("what do ya want for nothing?");
+	unsigned char mac[] = { 0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e,
+		0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00,
+		0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9,
+		0x64, 0xec, 0x38, 0x43 };
+	const struct slice right = { (const char *)mac, sizeof(mac) };
+	unsigned taken = 0;
+
+	ok(crypto_check_mac(jefe, text, right) == STATUS_OK, "a right MAC");
+	ok(crypto_check_mac(SLICE("Jeff"), text, right) == STATUS_INVALID,
+	    "not under another key");
+	ok(crypto_check_mac(jefe, SLICE("what do ya want for nothing!"),
+	       right) == STATUS_INVALID,
+	    "nor of another text");
+	for (size_t length = 0; length < sizeof(mac); length++)
+		taken += crypto_check_mac(jefe, text,
+			     (struct slice) { (const char *)mac, length }) !=
+		    STATUS_INVALID;
+	for (size_t bit = 0; bit < 8 * sizeof(mac); bit++) {
+		mac[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		taken += crypto_check_mac(jefe, text, right) != STATUS_INVALID;
+		mac[bit / 8] ^= (unsigned char)(1 << bit % 8);
+	}
+	ok(taken == 0, "a part of it is none, nor one with a bit changed");
 }
 
 /* Does *box* open to *plain*? */
@@ -185,6 +217,7 @@ main(void)
 {
 	pool = pool_new(1 << 23);
 	digests();
+	macs();
 	boxes();
 	forgeries();
 	pool_free(pool);
