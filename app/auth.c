@@ -53,10 +53,11 @@ bearer_token(struct slice field, struct slice *token)
 
 enum status
 auth_identify(struct pool *pool, const struct token_policy *policy,
-    struct slice authorization, int64_t now, struct token_refusal *refusal,
-    const struct current_user **user)
+    struct cache *tokens, struct slice authorization, int64_t now,
+    struct token_refusal *refusal, const struct current_user **user)
 {
 	struct current_user *verified;
+	struct token_claims *claims;
 	struct slice token;
 	enum status status;
 
@@ -64,8 +65,18 @@ auth_identify(struct pool *pool, const struct token_policy *policy,
 		return status;
 	if ((verified = pool_alloc(pool, sizeof(*verified))) == NULL)
 		return STATUS_INTERNAL;
-	status = token_verify(
-	    pool, policy, token, now, refusal, &verified->claims);
+	claims = &verified->claims;
+
+	status = STATUS_NOT_FOUND;
+	if (tokens != NULL)
+		status = token_recall(
+		    tokens, policy, token, now, refusal, claims);
+	if (status == STATUS_NOT_FOUND) {
+		status = token_verify(
+		    pool, policy, token, now, refusal, claims);
+		if (status == STATUS_OK && tokens != NULL)
+			token_remember(tokens, token, claims);
+	}
 	if (status == STATUS_OK)
 		*user = verified;
 	return status;

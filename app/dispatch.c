@@ -43,7 +43,7 @@ respond(struct exchange *x, struct story *story)
 		return match->route->open(x);
 
 	/* Identify. */
-	status = auth_identify(x->pool, &x->settings->token,
+	status = auth_identify(x->pool, &x->settings->token, x->tokens,
 	    request->authorization, x->now / TIMESTAMP_SECOND, &story->refusal,
 	    &story->user);
 	if (status != STATUS_OK)
@@ -88,12 +88,13 @@ log_request(
 }
 
 void
-dispatch(const struct settings *settings, struct db *db, struct pool *pool,
-    const struct request *request, struct buffer *out)
+dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
+    struct pool *pool, const struct request *request, struct buffer *out)
 {
 	struct exchange x = {
 		.pool = pool,
 		.db = db,
+		.tokens = tokens,
 		.settings = settings,
 		.request = request,
 		.now = timestamp_now(),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "cache.h"
 #include "db.h"
 #include "dispatch.h"
 #include "fcgi.h"
@@ -25,6 +26,9 @@
 /* More than any answer takes: 500 of the largest tasks are 4 MiB of JSON, and
  * three times that while it is written. */
 #define POOL_CAP ((size_t)16 * 1024 * 1024)
+
+/* Some 1,500 tokens of usual size. */
+#define TOKENS_CAP ((size_t)1024 * 1024)
 
 #define WORKERS_MAX 1024
 
@@ -43,8 +47,8 @@ stop(int number)
  * none comes unseen between looking at the flag and going to sleep.
  */
 static void
-serve(const struct settings *settings, struct db *db, struct pool *pool,
-    struct fcgi *fcgi, const sigset_t *waiting)
+serve(const struct settings *settings, struct cache *tokens, struct db *db,
+    struct pool *pool, struct fcgi *fcgi, const sigset_t *waiting)
 {
 	while (!stopping) {
 		struct request request;
@@ -53,7 +57,7 @@ serve(const struct settings *settings, struct db *db, struct pool *pool,
 		if (!fcgi_wait(fcgi, waiting))
 			continue;
 		if (fcgi_accept(fcgi, pool, &request) == STATUS_OK) {
-			dispatch(settings, db, pool, &request, &out);
+			dispatch(settings, tokens, db, pool, &request, &out);
 			if (out.failed) {
 				struct response failure;
 
@@ -110,6 +114,7 @@ work(const struct settings *settings)
 	struct sigaction stopper = { .sa_handler = stop };
 	const char *reason = "out of memory";
 	int exit_status = EX_OSERR;
+	struct cache *tokens = NULL;
 	struct pool *pool = NULL;
 	struct fcgi *fcgi = NULL;
 	struct db *db = NULL;
@@ -149,6 +154,7 @@ work(const struct settings *settings)
 	(void)signal(SIGUSR2, SIG_IGN);
 
 	if ((pool = pool_new(POOL_CAP)) == NULL ||
+	    (tokens = cache_new(TOKENS_CAP)) == NULL ||
 	    (db = db_new(settings->db_defaults_file)) == NULL)
 		goto done;
 	/* The first request need not wait for it; and if the database is away
@@ -159,7 +165,7 @@ work(const struct settings *settings)
 
 	log_event(LOG_LEVEL_INFO, "ready", "role", "worker", "pid", pid, NULL);
 	tell_ready();
-	serve(settings, db, pool, fcgi, &waiting);
+	serve(settings, tokens, db, pool, fcgi, &waiting);
 	reason = NULL;
 	exit_status = EX_OK;
 
@@ -168,6 +174,7 @@ done:
 	    "role", "worker", "pid", pid, "reason", reason, NULL);
 	fcgi_free(fcgi);
 	db_free(db);
+	cache_free(tokens);
 	pool_free(pool);
 	return exit_status;
 }

@@ -22,6 +22,9 @@
 #define JTI_MAX 255
 #define EMAIL_MAX 320
 
+/* The longest token that is remembered: several times what one is usually. */
+#define REMEMBERED_MAX 1024
+
 /* What of an alg that came is worth a log line. */
 #define ALG_LOGGED_MAX 32
 
@@ -449,6 +452,73 @@ token_verify(struct pool *pool, const struct token_policy *policy,
 		.issuer = found.iss,
 		.issued_at = found.iat,
 		.expires_at = found.exp,
+		.not_before = found.nbf,
+	};
+	return STATUS_OK;
+}
+
+/* ----------------------------------------------------------------- memory */
+
+/* What is kept of a token: its issuer is ours, and all the rest was right. */
+struct remembered {
+	int64_t exp, iat, nbf;
+	size_t user_id_length, email_length;
+	char text[]; /* the user_id, and the email behind it */
+};
+
+void
+token_remember(
+    struct cache *cache, struct slice token, const struct token_claims *claims)
+{
+	struct slice user_id = claims->user_id, email = claims->email;
+	struct remembered *kept;
+
+	if (token.length > REMEMBERED_MAX ||
+	    (kept = cache_add(cache, token,
+		 sizeof(*kept) + user_id.length + email.length)) == NULL)
+		return;
+	*kept = (struct remembered) {
+		.exp = claims->expires_at,
+		.iat = claims->issued_at,
+		.nbf = claims->not_before,
+		.user_id_length = user_id.length,
+		.email_length = email.length,
+	};
+	memcpy(kept->text, user_id.data, user_id.length);
+	memcpy(kept->text + user_id.length, email.data, email.length);
+}
+
+enum status
+token_recall(const struct cache *cache, const struct token_policy *policy,
+    struct slice token, int64_t now, struct token_refusal *refusal,
+    struct token_claims *claims)
+{
+	struct verification v = { .policy = policy, .refusal = refusal };
+	const struct remembered *kept;
+	struct claims times;
+	enum status status;
+
+	*refusal = (struct token_refusal) { 0 };
+	if (token.length > REMEMBERED_MAX ||
+	    (kept = cache_find(cache, token)) == NULL)
+		return STATUS_NOT_FOUND;
+	times = (struct claims) {
+		.exp = kept->exp,
+		.iat = kept->iat,
+		.nbf = kept->nbf,
+	};
+	if ((status = check_times(&v, &times, now)) != STATUS_OK) {
+		refusal->alg = "HS256";
+		return status;
+	}
+	*claims = (struct token_claims) {
+		.user_id = { kept->text, kept->user_id_length },
+		.email = { kept->text + kept->user_id_length,
+		    kept->email_length },
+		.issuer = policy->issuer,
+		.issued_at = kept->iat,
+		.expires_at = kept->exp,
+		.not_before = kept->nbf,
 	};
 	return STATUS_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache.h"
 #include "pool.h"
 #include "settings.h"
 #include "slice.h"
@@ -18,13 +19,15 @@ struct current_user {
 /*
  * Find out who is asking from the value of the Authorization header field
  * (RFC 6750 section 2.1), which has data NULL if there was none, at *now* in
- * seconds since 1970.  *user* lives in *pool*.
+ * seconds since 1970.  Tokens that were verified under the same policy are in
+ * *tokens*, which may be NULL, and this one comes to them.  *user* lives until
+ * *pool* is reset or another one is identified.
  *
  * STATUS_TOKEN_MISSING if no Bearer token was sent; otherwise as token_verify()
  * answers, with *refusal* filled for the log.
  */
 enum status auth_identify(struct pool *pool, const struct token_policy *policy,
-    struct slice authorization, int64_t now, struct token_refusal *refusal,
-    const struct current_user **user) MUST_CHECK;
+    struct cache *tokens, struct slice authorization, int64_t now,
+    struct token_refusal *refusal, const struct current_user **user) MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
 #define DISPATCH_H
 
 #include "buffer.h"
+#include "cache.h"
 #include "db.h"
 #include "pool.h"
 #include "request.h"
@@ -11,7 +12,8 @@
  * Answer *request*: write the whole answer, as fcgi_finish() sends it, into
  * *out*, and log it.  *pool* is the request's.
  */
-void dispatch(const struct settings *settings, struct db *db, struct pool *pool,
-    const struct request *request, struct buffer *out);
+void dispatch(const struct settings *settings, struct cache *tokens,
+    struct db *db, struct pool *pool, const struct request *request,
+    struct buffer *out);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "cache.h"
 #include "db.h"
 #include "pool.h"
 #include "request.h"
@@ -13,6 +14,7 @@
 struct exchange {
 	struct pool *pool; /* lives as long as the exchange */
 	struct db *db;
+	struct cache *tokens; /* verified under *settings*; or NULL */
 	const struct settings *settings;
 	const struct request *request;
 	struct target target; /* the request's, taken apart */

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "cache.h"
 #include "pool.h"
 #include "settings.h"
 #include "slice.h"
@@ -18,6 +19,7 @@ struct token_claims {
 	struct slice issuer;
 	int64_t issued_at;  /* iat, seconds since 1970 */
 	int64_t expires_at; /* exp, seconds since 1970 */
+	int64_t not_before; /* nbf, likewise; INT64_MIN if it did not come */
 };
 
 /* Why a token was refused: for the operator's log, never for the client. */
@@ -46,5 +48,22 @@ struct token_refusal {
 enum status token_verify(struct pool *pool, const struct token_policy *policy,
     struct slice token, int64_t now, struct token_refusal *refusal,
     struct token_claims *claims) MUST_CHECK;
+
+/*
+ * Have *cache* remember *token*, which token_verify() believed, with what it
+ * claims.  Nothing is remembered of a token that was refused, or that is far
+ * longer than usual.
+ */
+void token_remember(
+    struct cache *cache, struct slice token, const struct token_claims *claims);
+
+/*
+ * Answer as token_verify() would, if *token* is in *cache*; else
+ * STATUS_NOT_FOUND.  The cache must have been filled under the same policy;
+ * the times are checked anew.  *claims* live in the cache.
+ */
+enum status token_recall(const struct cache *cache,
+    const struct token_policy *policy, struct slice token, int64_t now,
+    struct token_refusal *refusal, struct token_claims *claims) MUST_CHECK;
 
 #endif

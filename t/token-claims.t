@@ -188,6 +188,12 @@ sub rfc3339 ($t) {
 	return sprintf '%04d-%02d-%02dT%02d:%02d:%02dZ', $t[5] + 1900, $t[4] + 1, @t[3, 2, 1, 0];
 }
 
+# To have been believed gives a token no longer life.
+my $brief = $stack->token_of($id, claims => { exp => time + 3 });
+answers(me($brief), 200, 'about to expire') for 1 .. 10;
+poll { me($brief)->status == 401 } 'until it has';
+refuses(me($brief), token_expired => 'expired, though believed before') for 1 .. 10;
+
 # The log tells the operator which.
 my $line = $stack->logged(me_with(%late));
 is("$line->{status} $line->{code}", '401 token_expired', 'the log names the code');

@@ -30,7 +30,8 @@ static long scarce_after = -1;
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
-/* Seen from outside, though all else is hidden: the libraries must find them. */
+/* Seen from outside, though all else is hidden: the libraries must find them.
+ */
 #pragma GCC visibility push(default)
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);

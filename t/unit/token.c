@@ -926,6 +926,73 @@ foreign(void)
 	    "nor does a payload of as many");
 }
 
+static enum status
+recall(const struct cache *cache, struct slice token, int64_t now)
+{
+	memset(&refusal, 'x', sizeof(refusal));
+	memset(&claims, 'x', sizeof(claims));
+	return token_recall(cache, &policy, token, now, &refusal, &claims);
+}
+
+/* What was believed is known again, and then as wrong as it has become. */
+static void
+remembered(void)
+{
+	struct cache *cache = cache_new(1 << 20);
+	const struct claim changes[] = { { "nbf", "1763999000" },
+		{ NULL, NULL } };
+	struct slice token = mint(SLICE(HEADER), payload_of(changes), key);
+	char *copy = pool_copy(pool, token);
+	struct slice other = { copy, token.length };
+	unsigned known = 0;
+
+	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND &&
+		refusal.reason == NULL,
+	    "a token that was not seen is not known");
+	if (verify(token) != STATUS_OK)
+		abort();
+	token_remember(cache, token, &claims);
+	ok(recall(cache, token, NOW) == STATUS_OK &&
+		slice_equal(claims.user_id,
+		    SLICE("ea5oVK53YjEeqel2O0hkNmyjreZ56iuZ")) &&
+		slice_equal(claims.email, SLICE("ada@example.com")) &&
+		slice_equal(claims.issuer, SLICE(ISSUER)) &&
+		claims.issued_at == NOW && claims.expires_at == NOW + 3600 &&
+		claims.not_before == NOW - 1000 && refusal.reason == NULL,
+	    "one that was believed is, with its claims");
+
+	ok(recall(cache, token, NOW + 3599) == STATUS_OK, "until it expires");
+	ok(recall(cache, token, NOW + 3600) == STATUS_TOKEN_EXPIRED &&
+		strcmp(refusal.reason, "claims: expired") == 0 &&
+		strcmp(refusal.alg, "HS256") == 0,
+	    "then it is told as at the first time");
+	ok(recall(cache, token, NOW - 11) == STATUS_TOKEN_INVALID &&
+		strncmp(refusal.reason, "claims: iat", 11) == 0,
+	    "so it is if the clock goes back");
+	policy.max_lifetime = 60;
+	ok(recall(cache, token, NOW) == STATUS_TOKEN_INVALID &&
+		strncmp(refusal.reason, "claims: lives", 13) == 0,
+	    "and of what it was allowed then nothing is kept");
+	policy = usual_policy();
+
+	for (size_t i = 0; i < token.length; i++) {
+		copy[i] ^= 1;
+		known += recall(cache, other, NOW) != STATUS_NOT_FOUND;
+		copy[i] ^= 1;
+		known += recall(cache, (struct slice) { copy, i }, NOW) !=
+		    STATUS_NOT_FOUND;
+	}
+	ok(known == 0, "with a byte changed, or less, it is another token");
+
+	token = token_of_size(4096);
+	if (verify(token) != STATUS_OK)
+		abort();
+	token_remember(cache, token, &claims);
+	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND,
+	    "a very long one is not remembered");
+	cache_free(cache);
+}
+
 /* What is told of a token that is wrong in several ways. */
 static void
 order(void)
@@ -1100,6 +1167,7 @@ main(void)
 	times();
 	last_word();
 	foreign();
+	remembered();
 	order();
 	rotation();
 	memory("a right token", usual_token(), true);

@@ -1,0 +1,122 @@
+#include "cache.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "siphash.h"
+
+#define BUCKETS 1024
+
+struct entry {
+	struct entry *next;    /* in its bucket */
+	struct entry *younger; /* of all */
+	uint64_t hash;
+	size_t text_length;
+	size_t size; /* of all of it */
+	const char *text;
+	alignas(max_align_t) unsigned char value[]; /* the text is behind it */
+};
+
+struct cache {
+	unsigned char key[SIPHASH_KEY_LENGTH];
+	size_t cap;
+	size_t held; /* the sizes of all entries */
+	struct entry *oldest, *youngest;
+	struct entry *buckets[BUCKETS];
+};
+
+struct cache *
+cache_new(size_t cap)
+{
+	struct cache *cache;
+
+	if ((cache = calloc(1, sizeof(*cache))) == NULL)
+		return NULL;
+	cache->cap = cap;
+	if (getrandom(cache->key, sizeof(cache->key), 0) !=
+	    sizeof(cache->key)) {
+		free(cache);
+		return NULL;
+	}
+	return cache;
+}
+
+static void
+drop_oldest(struct cache *cache)
+{
+	struct entry *entry = cache->oldest;
+	struct entry **link = &cache->buckets[entry->hash % BUCKETS];
+
+	while (*link != entry)
+		link = &(*link)->next;
+	*link = entry->next;
+	cache->oldest = entry->younger;
+	if (cache->oldest == NULL)
+		cache->youngest = NULL;
+	cache->held -= entry->size;
+	free(entry);
+}
+
+void
+cache_free(struct cache *cache)
+{
+	if (cache == NULL)
+		return;
+	while (cache->oldest != NULL)
+		drop_oldest(cache);
+	free(cache);
+}
+
+const void *
+cache_find(const struct cache *cache, struct slice text)
+{
+	uint64_t hash = siphash(cache->key, text);
+	const struct entry *entry = cache->buckets[hash % BUCKETS];
+
+	for (; entry != NULL; entry = entry->next) {
+		struct slice kept = { entry->text, entry->text_length };
+
+		if (entry->hash == hash && slice_equal(kept, text))
+			return entry->value;
+	}
+	return NULL;
+}
+
+void *
+cache_add(struct cache *cache, struct slice text, size_t size)
+{
+	struct entry *entry, **bucket;
+	size_t room;
+
+	if (size > cache->cap || text.length > cache->cap)
+		return NULL;
+	room = sizeof(*entry) + size + text.length;
+	if (room > cache->cap)
+		return NULL;
+	while (room > cache->cap - cache->held)
+		drop_oldest(cache);
+	if ((entry = malloc(room)) == NULL)
+		return NULL;
+
+	*entry = (struct entry) {
+		.hash = siphash(cache->key, text),
+		.text = (const char *)entry->value + size,
+		.text_length = text.length,
+		.size = room,
+	};
+	if (text.length > 0)
+		memcpy(entry->value + size, text.data, text.length);
+	bucket = &cache->buckets[entry->hash % BUCKETS];
+	entry->next = *bucket;
+	*bucket = entry;
+	if (cache->youngest == NULL)
+		cache->oldest = entry;
+	else
+		cache->youngest->younger = entry;
+	cache->youngest = entry;
+	cache->held += room;
+	return entry->value;
+}
