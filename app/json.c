@@ -483,24 +483,35 @@ write_escape(struct buffer *out, unsigned char byte)
 	buffer_add_char(out, digits[byte & 0xF]);
 }
 
+/* How many bytes *text* begins with that are written as they are. */
+static size_t
+plain_length(struct slice text)
+{
+	size_t length = 0;
+
+	while (length < text.length) {
+		unsigned char byte = (unsigned char)text.data[length];
+
+		if (byte < 0x20 || byte == '"' || byte == '\\')
+			break;
+		length++;
+	}
+	return length;
+}
+
 void
 json_write_string(struct buffer *out, struct slice text)
 {
-	size_t start = 0;
-
 	buffer_add_char(out, '"');
-	for (size_t i = 0; i < text.length; i++) {
-		unsigned char byte = (unsigned char)text.data[i];
+	while (text.length > 0) {
+		size_t plain = plain_length(text);
 
-		if (byte >= 0x20 && byte != '"' && byte != '\\')
-			continue;
-		buffer_add(
-		    out, (struct slice) { text.data + start, i - start });
-		write_escape(out, byte);
-		start = i + 1;
+		buffer_add(out, (struct slice) { text.data, plain });
+		if (plain == text.length)
+			break;
+		write_escape(out, (unsigned char)text.data[plain]);
+		text.data += plain + 1;
+		text.length -= plain + 1;
 	}
-	if (start < text.length)
-		buffer_add(out,
-		    (struct slice) { text.data + start, text.length - start });
 	buffer_add_char(out, '"');
 }

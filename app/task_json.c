@@ -162,9 +162,10 @@ task_json_write(
 	uuid_write(&task->id, id);
 	buffer_add(out, SLICE("{\"id\":\""));
 	buffer_add(out, (struct slice) { id, sizeof(id) });
-	buffer_add(out, SLICE("\",\"user_id\":"));
-	json_write_string(out, user_id);
-	buffer_add(out, SLICE(",\"title\":"));
+	/* An id has nothing in it that would have to be escaped. */
+	buffer_add(out, SLICE("\",\"user_id\":\""));
+	buffer_add(out, user_id);
+	buffer_add(out, SLICE("\",\"title\":"));
 	json_write_string(out, content->title);
 	buffer_add(out, SLICE(",\"description\":"));
 	if (content->description.data == NULL)

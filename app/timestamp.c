@@ -82,30 +82,31 @@ timestamp_join(const struct timestamp_parts *parts)
 	    parts->microsecond;
 }
 
-/* Write *number* in *digits* decimal digits and return what follows. */
+/* Write *number*, below 100, in two digits and return what follows. */
 static char *
-write_digits(char *out, unsigned number, unsigned digits)
+write_two(char *out, unsigned number)
 {
-	for (unsigned i = digits; i-- > 0; number /= 10)
-		out[i] = (char)('0' + number % 10);
-	return out + digits;
+	out[0] = (char)('0' + number / 10);
+	out[1] = (char)('0' + number % 10);
+	return out + 2;
 }
 
 /* Write up to the seconds and return what follows. */
 static char *
 write_seconds(char *out, const struct timestamp_parts *parts)
 {
-	out = write_digits(out, parts->year, 4);
+	out = write_two(out, parts->year / 100);
+	out = write_two(out, parts->year % 100);
 	*out++ = '-';
-	out = write_digits(out, parts->month, 2);
+	out = write_two(out, parts->month);
 	*out++ = '-';
-	out = write_digits(out, parts->day, 2);
+	out = write_two(out, parts->day);
 	*out++ = 'T';
-	out = write_digits(out, parts->hour, 2);
+	out = write_two(out, parts->hour);
 	*out++ = ':';
-	out = write_digits(out, parts->minute, 2);
+	out = write_two(out, parts->minute);
 	*out++ = ':';
-	return write_digits(out, parts->second, 2);
+	return write_two(out, parts->second);
 }
 
 void
@@ -115,7 +116,9 @@ timestamp_write(int64_t time, char out[TIMESTAMP_LENGTH])
 
 	out = write_seconds(out, &parts);
 	*out++ = '.';
-	out = write_digits(out, parts.microsecond, 6);
+	out = write_two(out, parts.microsecond / 10000);
+	out = write_two(out, parts.microsecond / 100 % 100);
+	out = write_two(out, parts.microsecond % 100);
 	*out = 'Z';
 }
 
