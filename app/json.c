@@ -483,12 +483,31 @@ write_escape(struct buffer *out, unsigned char byte)
 	buffer_add_char(out, digits[byte & 0xF]);
 }
 
+/* Eight bytes, each *byte*. */
+#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Is one of the eight bytes of *word* less than *limit*, at most 128?  It then
+ * borrows from its highest bit, which was not set. */
+static bool
+has_below(uint64_t word, unsigned limit)
+{
+	return ((word - EIGHT(limit)) & ~word & EIGHT(0x80)) != 0;
+}
+
 /* How many bytes *text* begins with that are written as they are. */
 static size_t
 plain_length(struct slice text)
 {
 	size_t length = 0;
 
+	/* Most are, so they are looked at by eights first. */
+	for (uint64_t word; text.length - length >= sizeof(word);
+	     length += sizeof(word)) {
+		memcpy(&word, text.data + length, sizeof(word));
+		if (has_below(word, 0x20) || has_below(word ^ EIGHT('"'), 1) ||
+		    has_below(word ^ EIGHT('\\'), 1))
+			break;
+	}
 	while (length < text.length) {
 		unsigned char byte = (unsigned char)text.data[length];
 

@@ -1,5 +1,8 @@
 #include "siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 /* The paper's names; section 2. */
 struct state {
 	uint64_t v0, v1, v2, v3;
@@ -15,12 +18,10 @@ rotate(uint64_t word, unsigned bits)
 static uint64_t
 word_of(const void *bytes, size_t length)
 {
-	const unsigned char *from = bytes;
 	uint64_t word = 0;
 
-	for (size_t i = 0; i < length; i++)
-		word |= (uint64_t)from[i] << 8 * i;
-	return word;
+	memcpy(&word, bytes, length);
+	return le64toh(word);
 }
 
 static void

@@ -23,7 +23,7 @@ my %home = (
 	'json-c/json.h' => 'app/json.c',
 );
 my %own = map { s{.*/}{}r => 1 } grep { /\.h\z/ } keys %source;
-my %libc = map { $_ => 1 } map { "$_.h" } qw(arpa/inet assert ctype errno fcntl grp inttypes limits poll pwd sched signal stdalign stdarg stdbool stddef stdint stdio stdlib
+my %libc = map { $_ => 1 } map { "$_.h" } qw(arpa/inet assert ctype endian errno fcntl grp inttypes limits poll pwd sched signal stdalign stdarg stdbool stddef stdint stdio stdlib
     stdnoreturn string strings sysexits syslog time unistd), map { "sys/$_" } qw(epoll prctl random resource signalfd socket stat sysmacros time types uio un wait file mman);
 my %at;
 for my $file (sort keys %source) {

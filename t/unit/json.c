@@ -337,6 +337,56 @@ values(void)
 	    "an array has no members");
 }
 
+/* Write *text* as json_write_string() must, a byte at a time. */
+static void
+write_slowly(struct buffer *out, struct slice text)
+{
+	static const char named[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
+
+	buffer_add_char(out, '"');
+	for (size_t i = 0; i < text.length; i++) {
+		const char *name = memchr(named, text.data[i], sizeof(named));
+		char escape[8];
+
+		if (text.data[i] != '\0' && name != NULL)
+			snprintf(escape, 8, "\\%c", names[name - named]);
+		else if ((unsigned char)text.data[i] < 0x20)
+			snprintf(escape, 8, "\\u%04x", text.data[i]);
+		else
+			snprintf(escape, 8, "%c", text.data[i]);
+		buffer_add_text(out, escape);
+	}
+	buffer_add_char(out, '"');
+}
+
+/* Each byte at each place of a text, whatever is beside it. */
+static void
+writing_anywhere(void)
+{
+	static const unsigned char fill[] = { 'x', 0x20, 0x7F, 0x80, 0xFF, '"',
+		0x1F };
+	unsigned wrong = 0;
+	char text[19];
+
+	for (size_t f = 0; f < COUNT(fill); f++) {
+		for (unsigned n = 0; n < 256 * sizeof(text); n++) {
+			struct buffer out = buffer_in(pool);
+			struct buffer right = buffer_in(pool);
+			struct slice whole = { text, sizeof(text) };
+
+			memset(text, fill[f], sizeof(text));
+			text[n / 256] = (char)(n % 256);
+			json_write_string(&out, whole);
+			write_slowly(&right, whole);
+			wrong += !slice_equal(
+			    buffer_slice(&out), buffer_slice(&right));
+			pool_reset(pool);
+		}
+	}
+	ok(wrong == 0, "each byte is written right anywhere: %u are not",
+	    wrong);
+}
+
 static void
 writing(void)
 {
@@ -515,6 +565,7 @@ main(void)
 	values();
 	writing();
 	pool_reset(pool);
+	writing_anywhere();
 	escapes();
 	mutations();
 	memory();
