@@ -1,7 +1,6 @@
 #include "buffer.h"
 
 #include <stdint.h>
-#include <string.h>
 
 #define FIRST_CAPACITY ((size_t)1024)
 
@@ -12,70 +11,38 @@ buffer_in(struct pool *pool)
 }
 
 char *
-buffer_room(struct buffer *buffer, size_t size)
+buffer_grow(struct buffer *buffer, size_t size)
 {
 	size_t capacity = buffer->capacity;
 	char *data;
 
 	if (buffer->failed)
 		return NULL;
-	if (size <= capacity - buffer->length)
-		return buffer->data + buffer->length;
-
 	if (capacity == 0)
 		capacity = FIRST_CAPACITY;
 	while (size > capacity - buffer->length) {
-		if (capacity > SIZE_MAX / 2) {
-			buffer->failed = true;
-			return NULL;
-		}
+		if (capacity > SIZE_MAX / 2)
+			goto fail;
 		capacity *= 2;
 	}
-	if ((data = pool_alloc(buffer->pool, capacity)) == NULL) {
-		buffer->failed = true;
-		return NULL;
-	}
+	if ((data = pool_alloc(buffer->pool, capacity)) == NULL)
+		goto fail;
 	if (buffer->length > 0)
 		memcpy(data, buffer->data, buffer->length);
 	buffer->data = data;
 	buffer->capacity = capacity;
 	return buffer->data + buffer->length;
-}
 
-void
-buffer_advance(struct buffer *buffer, size_t size)
-{
-	buffer->length += size;
-}
-
-void
-buffer_add(struct buffer *buffer, struct slice text)
-{
-	char *room;
-
-	if (text.length == 0)
-		return;
-	if ((room = buffer_room(buffer, text.length)) == NULL)
-		return;
-	memcpy(room, text.data, text.length);
-	buffer->length += text.length;
+fail:
+	buffer->failed = true;
+	buffer->capacity = buffer->length; /* no room for anything more */
+	return NULL;
 }
 
 void
 buffer_add_text(struct buffer *buffer, const char *text)
 {
 	buffer_add(buffer, slice_of(text));
-}
-
-void
-buffer_add_char(struct buffer *buffer, char byte)
-{
-	char *room;
-
-	if ((room = buffer_room(buffer, 1)) == NULL)
-		return;
-	*room = byte;
-	buffer->length++;
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "pool.h"
 #include "slice.h"
@@ -23,17 +24,47 @@ struct buffer {
 /* An empty buffer in *pool*. */
 struct buffer buffer_in(struct pool *pool);
 
+/* As buffer_room(), if there is not room enough yet. */
+char *buffer_grow(struct buffer *buffer, size_t size);
+
 /*
  * Make room for *size* more bytes and return where they go, or NULL if there
  * is no memory.  What was written there counts once buffer_advance() says so.
  */
-char *buffer_room(struct buffer *buffer, size_t size);
-void buffer_advance(struct buffer *buffer, size_t size);
+static inline char *
+buffer_room(struct buffer *buffer, size_t size)
+{
+	if (size > buffer->capacity - buffer->length)
+		return buffer_grow(buffer, size);
+	return buffer->data + buffer->length;
+}
+
+static inline void
+buffer_advance(struct buffer *buffer, size_t size)
+{
+	buffer->length += size;
+}
 
 /* Append. */
-void buffer_add(struct buffer *buffer, struct slice text);
+static inline void
+buffer_add(struct buffer *buffer, struct slice text)
+{
+	char *room;
+
+	if (text.length == 0 ||
+	    (room = buffer_room(buffer, text.length)) == NULL)
+		return;
+	memcpy(room, text.data, text.length);
+	buffer->length += text.length;
+}
+
+static inline void
+buffer_add_char(struct buffer *buffer, char byte)
+{
+	buffer_add(buffer, (struct slice) { &byte, 1 });
+}
+
 void buffer_add_text(struct buffer *buffer, const char *text);
-void buffer_add_char(struct buffer *buffer, char byte);
 void buffer_add_unsigned(struct buffer *buffer, unsigned long long number);
 
 /* What was written so far; it is the buffer's. */
