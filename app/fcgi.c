@@ -39,6 +39,7 @@
 struct fcgi {
 	FCGX_Request request;
 	int poller;    /* tells of connections */
+	bool local;    /* they come over a Unix socket */
 	bool read_all; /* the request, to its end */
 };
 
@@ -71,6 +72,18 @@ is_listening(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0)
 		return false;
 	return listening != 0;
+}
+
+/* Is *fd* a Unix socket? */
+static bool
+is_local(int fd)
+{
+	int domain = 0;
+	socklen_t length = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0)
+		return false;
+	return domain == AF_UNIX;
 }
 
 /*
@@ -107,6 +120,7 @@ fcgi_new(struct fcgi **fcgi)
 
 	if ((*fcgi = calloc(1, sizeof(**fcgi))) == NULL)
 		return STATUS_INTERNAL;
+	(*fcgi)->local = is_local(LISTENER);
 	if (((*fcgi)->poller = watch_listener()) < 0) {
 		free(*fcgi);
 		return STATUS_INTERNAL;
@@ -221,6 +235,31 @@ read_body(FCGX_Request *fcgx, struct pool *pool, struct slice *body)
 	return STATUS_OK;
 }
 
+/*
+ * Take a connection and the head of the request on it.  Returns 0, or the
+ * error, negative, as libfcgi does.
+ */
+static int
+accept_request(struct fcgi *fcgi)
+{
+	FCGX_Request *fcgx = &fcgi->request;
+	int outcome;
+
+	/* To libfcgi it is one that it has kept, and goes on with.  What it
+	 * accepts itself it waits at once more, before it reads; but over TCP
+	 * it looks whom they are from. */
+	if (fcgi->local) {
+		fcgx->ipcFd = accept4(LISTENER, NULL, NULL, SOCK_CLOEXEC);
+		if (fcgx->ipcFd < 0)
+			return -errno;
+		fcgx->keepConnection = 1;
+	}
+	set_deadline(PEER_SECONDS);
+	if ((outcome = FCGX_Accept_r(fcgx)) != 0)
+		set_deadline(0);
+	return outcome;
+}
+
 enum status
 fcgi_accept(struct fcgi *fcgi, struct pool *pool, struct request *request)
 {
@@ -228,10 +267,7 @@ fcgi_accept(struct fcgi *fcgi, struct pool *pool, struct request *request)
 	int outcome;
 
 	fcgi->read_all = false;
-	set_deadline(PEER_SECONDS);
-	outcome = FCGX_Accept_r(fcgx);
-	if (outcome != 0)
-		set_deadline(0);
+	outcome = accept_request(fcgi);
 	if (outcome == -EAGAIN || outcome == -EINTR)
 		return STATUS_NOT_FOUND;
 	if (outcome != 0) {

@@ -61,13 +61,29 @@ uuid_read(struct slice text, struct uuid *uuid)
 	return STATUS_OK;
 }
 
+/* Write *count* bytes as digits and return what follows. */
+static char *
+write_bytes(char *out, const unsigned char *bytes, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		*out++ = digits[bytes[i] >> 4];
+		*out++ = digits[bytes[i] & 0x0f];
+	}
+	return out;
+}
+
 void
 uuid_write(const struct uuid *uuid, char out[UUID_TEXT_LENGTH])
 {
-	for (unsigned i = 0; i < sizeof(uuid->bytes); i++) {
-		if (hyphen_before(i))
-			*out++ = '-';
-		*out++ = digits[uuid->bytes[i] >> 4];
-		*out++ = digits[uuid->bytes[i] & 0x0f];
-	}
+	const unsigned char *bytes = uuid->bytes;
+
+	out = write_bytes(out, bytes, 4);
+	*out++ = '-';
+	out = write_bytes(out, bytes + 4, 2);
+	*out++ = '-';
+	out = write_bytes(out, bytes + 6, 2);
+	*out++ = '-';
+	out = write_bytes(out, bytes + 8, 2);
+	*out++ = '-';
+	(void)write_bytes(out, bytes + 10, 6);
 }
