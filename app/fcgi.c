@@ -160,7 +160,10 @@ fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask)
 {
 	struct epoll_event event;
 
-	return epoll_pwait(fcgi->poller, &event, 1, -1, mask) > 0;
+	if (epoll_pwait(fcgi->poller, &event, 1, -1, mask) > 0)
+		return true;
+	set_deadline(0); /* if it was that of the last answer */
+	return false;
 }
 
 /* The parameter *name*; an empty one counts as not sent. */
@@ -407,5 +410,6 @@ fcgi_finish(struct fcgi *fcgi, struct slice answer)
 		drain(fcgx->ipcFd);
 	(void)close(fcgx->ipcFd);
 	fcgx->ipcFd = -1;
-	set_deadline(0);
+	/* The deadline stays: the next request has one of its own, and where
+	 * none comes it ends a wait for it, once. */
 }
