@@ -27,10 +27,16 @@ my %KINDS = (
 sub names ($class) { @ORDER }
 sub packages ($class, @names) { map { ($KINDS{$_}{packages} // [])->@* } @names }
 
-# name; stage; bench: the folder bench/; workers: pool and connections.
-sub new ($class, %o) { bless { %o, $KINDS{$o{name}}->%* }, $class }
+# name; stage; bench: the folder bench/; workers: pool and connections. There can
+# be several of one kind, `of`, under names of their own; each uses the database
+# that has its name, or else `todo`.
+sub new ($class, %o) {
+	my $of = $o{of} // $o{name};
+	return bless { %o, of => $of, $KINDS{$of}->%* }, $class;
+}
 
 sub name ($self) { $self->{name} }
+sub of ($self) { $self->{of} }
 sub title ($self) { $self->{title} }
 sub machine ($self) { $self->{stage}->machine }
 
@@ -39,13 +45,13 @@ sub backend ($self) {
 	my $name = $self->name;
 	return [$name, 'fastcgi'] if ($self->{kind} // '') eq 'fastcgi';
 	return [$name, '127.0.0.1:' . ($self->{port} //= $self->machine->free_port)]
-	    if $name eq 'ulfius'; # which does not listen on Unix sockets
+	    if $self->of eq 'ulfius'; # which does not listen on Unix sockets
 	return [$name, 'unix:' . $self->{stage}->socket($name)];
 }
 
 sub build ($self) {
 	my $m = $self->machine;
-	my $name = $self->name;
+	my $name = $self->of;
 	if ($name eq 'todo') {
 		$self->{program} = $self->_build_product;
 	} elsif ($name eq 'floor') {
@@ -105,25 +111,26 @@ sub start ($self, $lengths) {
 		DB_CONNECTIONS => int($workers / $processes), PROCESSES => $processes,
 		LISTEN => $socket,
 	);
-	my $cnf = $self->{defaults_file} // $m->file('etc/todo.cnf');
+	my $of = $self->of;
+	my $cnf = $m->file($of eq $name ? 'etc/todo.cnf' : "etc/$name.cnf");
 	unlink $socket;
-	if ($name eq 'todo') {
+	if ($of eq 'todo') {
 		$m->start($name, run => [@spawn, $self->{program}, '-w', $workers], env => {
 			$stage->settings, TODO_DB_DEFAULTS_FILE => $cnf,
 			TODO_LOG => $m->file('log/requests.log'),
 		});
-	} elsif ($name eq 'floor') {
+	} elsif ($of eq 'floor') {
 		$m->start($name, run => [@spawn, $m->file('floor'), $workers,
 			@$lengths{qw(list one create)}], env => { TODO_DB_DEFAULTS_FILE => $cnf });
-	} elsif ($name eq 'fastapi') {
+	} elsif ($of eq 'fastapi') {
 		$m->start($name, run => [qw(/usr/bin/python3 -m uvicorn app:app --uds), $socket,
 			'--workers', $processes, qw(--loop uvloop --http httptools
 			--no-access-log --log-level warning)], env => { $stage->settings, %db });
-	} elsif ($name eq 'fastify') {
+	} elsif ($of eq 'fastify') {
 		my ($node) = glob $m->file('fastify/node_modules/node-linux-*/bin/node');
 		$m->start($name, in => $m->file('fastify'), run => [$node // 'node', 'app.js'],
 			env => { $stage->settings, %db, NODE_ENV => 'production' });
-	} elsif ($name eq 'ulfius') {
+	} elsif ($of eq 'ulfius') {
 		$m->start($name, run => [$m->file('ulfius')], env => { $stage->settings, %db,
 			PORT => $self->{port}, DB_CONNECTIONS => $workers });
 	}

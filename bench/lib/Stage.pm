@@ -106,17 +106,16 @@ sub fill ($self, %o) {
 	}, $o{database} // 'todo');
 }
 
-# The ids of the newest `count` tasks of tenant number n, as in a URL.
-sub task_ids ($self, $count, @tenants) {
+# The id of the newest task of each of these tenants, as in a URL.
+sub task_ids ($self, @tenants) {
 	my $users = join ',', map { "'" . $self->tenant($_) . "'" } @tenants;
-	my %ids;
-	for ($self->sql("SELECT user_id, LOWER(HEX(id)) FROM tasks
-		WHERE user_id IN ($users) ORDER BY user_id, id DESC", 'todo')) {
+	my %id;
+	for ($self->sql("SELECT user_id, LOWER(HEX(MAX(id))) FROM tasks
+		WHERE user_id IN ($users) GROUP BY user_id", 'todo')) {
 		my ($user, $hex) = split /\t/;
-		push $ids{$user}->@*,
-		    $hex =~ s/\A(.{8})(.{4})(.{4})(.{4})(.{12})\z/$1-$2-$3-$4-$5/r;
+		$id{$user} = $hex =~ s/\A(.{8})(.{4})(.{4})(.{4})(.{12})\z/$1-$2-$3-$4-$5/r;
 	}
-	return map { $ids{$self->tenant($_)}[0] } @tenants;
+	return @id{map { $self->tenant($_) } @tenants};
 }
 
 # --- tokens -----------------------------------------------------------------
