@@ -40,7 +40,7 @@ sub start_database ($self) {
 	$m->start('mariadb', run => ['mariadbd', '--no-defaults', "--datadir=$data",
 		'--socket=' . $self->socket('mariadb'), '--skip-networking',
 		'--skip-name-resolve', '--innodb-buffer-pool-size=' . $self->{pool_size},
-		'--innodb-log-file-size=512M',
+		'--innodb-log-file-size=512M', '--tmpdir=' . $m->file('run'),
 		'--pid-file=' . $m->file('run/mariadb.pid')]);
 	$m->put('etc/admin.cnf', "[client]\nsocket=" . $self->socket('mariadb')
 		. "\nuser=root\n");
