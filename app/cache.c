@@ -14,16 +14,29 @@ struct entry {
 	struct entry *next;    /* in its bucket */
 	struct entry *younger; /* of all */
 	uint64_t hash;
-	size_t text_length;
-	size_t size; /* of all of it */
-	const char *text;
+	uint32_t size; /* of the value */
+	uint32_t text_length;
 	alignas(max_align_t) unsigned char value[]; /* the text is behind it */
 };
+
+/* All that it takes of the cap. */
+static size_t
+size_of(const struct entry *entry)
+{
+	return sizeof(*entry) + entry->size + entry->text_length;
+}
+
+static struct slice
+text_of(const struct entry *entry)
+{
+	return (struct slice) { (const char *)entry->value + entry->size,
+		entry->text_length };
+}
 
 struct cache {
 	unsigned char key[SIPHASH_KEY_LENGTH];
 	size_t cap;
-	size_t held; /* the sizes of all entries */
+	size_t held; /* by all entries */
 	struct entry *oldest, *youngest;
 	struct entry *buckets[BUCKETS];
 };
@@ -56,7 +69,7 @@ drop_oldest(struct cache *cache)
 	cache->oldest = entry->younger;
 	if (cache->oldest == NULL)
 		cache->youngest = NULL;
-	cache->held -= entry->size;
+	cache->held -= size_of(entry);
 	free(entry);
 }
 
@@ -76,12 +89,9 @@ cache_find(const struct cache *cache, struct slice text)
 	uint64_t hash = siphash(cache->key, text);
 	const struct entry *entry = cache->buckets[hash % BUCKETS];
 
-	for (; entry != NULL; entry = entry->next) {
-		struct slice kept = { entry->text, entry->text_length };
-
-		if (entry->hash == hash && slice_equal(kept, text))
+	for (; entry != NULL; entry = entry->next)
+		if (entry->hash == hash && slice_equal(text_of(entry), text))
 			return entry->value;
-	}
 	return NULL;
 }
 
@@ -91,7 +101,7 @@ cache_add(struct cache *cache, struct slice text, size_t size)
 	struct entry *entry, **bucket;
 	size_t room;
 
-	if (size > cache->cap || text.length > cache->cap)
+	if (size > UINT32_MAX || text.length > UINT32_MAX)
 		return NULL;
 	room = sizeof(*entry) + size + text.length;
 	if (room > cache->cap)
@@ -103,9 +113,8 @@ cache_add(struct cache *cache, struct slice text, size_t size)
 
 	*entry = (struct entry) {
 		.hash = siphash(cache->key, text),
-		.text = (const char *)entry->value + size,
-		.text_length = text.length,
-		.size = room,
+		.size = (uint32_t)size,
+		.text_length = (uint32_t)text.length,
 	};
 	if (text.length > 0)
 		memcpy(entry->value + size, text.data, text.length);

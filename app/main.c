@@ -27,8 +27,8 @@
  * three times that while it is written. */
 #define POOL_CAP ((size_t)16 * 1024 * 1024)
 
-/* Some 1,500 tokens of usual size. */
-#define TOKENS_CAP ((size_t)1024 * 1024)
+/* Some 2,000 tokens of usual size. */
+#define TOKENS_CAP ((size_t)1280 * 1024)
 
 #define WORKERS_MAX 1024
 

@@ -462,7 +462,7 @@ token_verify(struct pool *pool, const struct token_policy *policy,
 /* What is kept of a token: its issuer is ours, and all the rest was right. */
 struct remembered {
 	int64_t exp, iat, nbf;
-	size_t user_id_length, email_length;
+	uint16_t user_id_length, email_length;
 	char text[]; /* the user_id, and the email behind it */
 };
 
@@ -481,8 +481,8 @@ token_remember(
 		.exp = claims->expires_at,
 		.iat = claims->issued_at,
 		.nbf = claims->not_before,
-		.user_id_length = user_id.length,
-		.email_length = email.length,
+		.user_id_length = (uint16_t)user_id.length,
+		.email_length = (uint16_t)email.length,
 	};
 	memcpy(kept->text, user_id.data, user_id.length);
 	memcpy(kept->text + user_id.length, email.data, email.length);
