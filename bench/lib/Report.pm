@@ -53,7 +53,8 @@ sub _conditions ($f) {
 }
 
 sub _aims ($f) {
-	my $text = sprintf "\n%-50s%12s%12s\n", 'aimed at', '', 'figure';
+	my $text = $f->{smoke} ? "\nA smoke run measures nothing.\n" : '';
+	$text .= sprintf "\n%-50s%12s%12s\n", 'aimed at', '', 'figure';
 	for ($f->{aims}->@*) {
 		$text .= sprintf "%-50s%12s%12s  %s\n", $_->{what}, $_->{aim},
 		    $_->{figure} // 'not run',
@@ -99,11 +100,15 @@ sub table ($f) {
 
 sub _scale ($f) {
 	my $text = _conditions($f);
-	$text .= sprintf "\n%-50s%12s%12s%12s\n", 'microseconds a request', 'small', 'large', 'ratio';
-	$text .= sprintf "%-50s%12.0f%12.0f%12.2f\n", @$_{qw(what small large ratio)}
-	    for $f->{cases}->@*;
-	$text .= sprintf "\n%-50s%12d%12d%12.3f\n", 'memory of the pool, KiB: begin, end, ratio',
-	    @{ $f->{memory} }{qw(begin end ratio)} if $f->{memory};
+	$text .= "$f->{conditions}{small_rows} tasks in the small table, "
+	    . "$f->{conditions}{large_rows} in the large one\n";
+	$text .= sprintf "\n%-44s%12s%9s%9s%11s\n", 'microseconds a request', 'small',
+	    'large', 'ratio', 'CPU ratio';
+	$text .= sprintf "%-44s%12.0f%9.0f%9.2f%11.2f\n", @$_{qw(what small large ratio)},
+	    $_->{cpu}{ratio} for $f->{cases}->@*;
+	$text .= sprintf "\n%-44s%12d%9d%9.3f\n", 'memory of the pool, KiB: begin, end',
+	    @{ $f->{memory} }{qw(begin end ratio)};
+	$text .= "(over $f->{memory}{requests} requests)\n";
 	return $text . _aims($f);
 }
 
