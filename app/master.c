@@ -121,6 +121,16 @@ count(const struct master *m)
 	return tally;
 }
 
+/*
+ * How many there should be.  The very first goes ahead: with the processors to
+ * itself it answers the sooner.
+ */
+static unsigned
+wanted(const struct master *m)
+{
+	return m->proven || m->young > 0 ? m->wanted : 1;
+}
+
 static void
 close_ready_fd(struct worker *w)
 {
@@ -298,7 +308,7 @@ tend(struct master *m)
 		return;
 
 	tally = count(m);
-	while (tally.ready + tally.starting < m->wanted &&
+	while (tally.ready + tally.starting < wanted(m) &&
 	    now() >= m->pause_until) {
 		if (!start(m))
 			return;
@@ -325,7 +335,7 @@ next_deadline(const struct master *m)
 	struct tally tally = count(m);
 	int64_t next = NEVER;
 
-	if (!m->stopping && tally.ready + tally.starting < m->wanted)
+	if (!m->stopping && tally.ready + tally.starting < wanted(m))
 		next = m->pause_until;
 	for (const struct worker *w = m->workers; w != NULL; w = w->next)
 		if (w->deadline < next)

@@ -7,7 +7,8 @@
  *
  * It runs *program* (an absolute path, looked up anew at each start, so that
  * a new binary takes over at HUP) *workers* times, with descriptor 0 and this
- * process's own environment, and keeps that many running:
+ * process's own environment, and keeps that many running.  The first goes
+ * ahead of the others.
  *
  *   a worker that ends      is replaced: at once at first, with growing
  *                           pauses when they die young
