@@ -105,10 +105,10 @@ dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
 
 	db_allow_time(db);
 	status = respond(&x, &story);
-	if (x.response.body.failed)
-		status = STATUS_INTERNAL;
 	response_write(&x.response, status, request->id,
 	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
 	    out);
+	if (out->failed)
+		status = STATUS_INTERNAL; /* which is what main() will send */
 	log_request(&x, &story, status);
 }

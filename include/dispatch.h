@@ -10,7 +10,8 @@
 
 /*
  * Answer *request*: write the whole answer, as fcgi_finish() sends it, into
- * *out*, and log it.  *pool* is the request's.
+ * *out*, and log it.  *pool* is the request's.  If *out* has failed, for want
+ * of memory, an error is logged, and the caller answers with that.
  */
 void dispatch(const struct settings *settings, struct cache *tokens,
     struct db *db, struct pool *pool, const struct request *request,
