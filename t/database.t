@@ -21,6 +21,7 @@ sub away ($answer, $name) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	refuses($answer, unavailable => $name);
 	like($answer->header('Retry-After'), qr/\A[1-9]\d?\z/, 'with Retry-After');
+	is($stack->logged($answer)->{level}, 'error', 'and an error in the log');
 }
 
 # What an outage looks like from outside, however it came about.

@@ -102,7 +102,7 @@ is(scalar $many->get('/tasks?limit=500')->json->@*, 101, '500 at most');
 # Parameters: unknown ones are ignored, known ones are judged.
 is_deeply(ids('?colour=red&STATUS=x&Limit=x&limits=1&&=&x'), ids(''), 'unknown parameters are ignored');
 for my $query ('status=', 'status=done', 'status=ALL', 'status=all,pending', 'status', 'status=all%00', 'status=%ff', 'sort=', 'sort=id', 'sort=Title',
-	'sort=title%20', 'sort=-title', 'order=', 'order=up', 'order=ASC', 'order=asc;', 'limit=', 'limit=0', 'limit=501', 'limit=-1', 'limit=%2B5', 'limit=1.5', 'limit=1e2',
+	'sort=title%20', 'sort=-title', 'order=', 'order=up', 'order=ASC', 'order=asc;', 'limit=', 'limit=0', 'limit=05', 'limit=501', 'limit=-1', 'limit=%2B5', 'limit=1.5', 'limit=1e2',
 	'limit=0x10', 'limit=5%20', 'limit=%205', 'limit=x', 'limit=99999999999999999999', 'limit=4294967297', 'limit=18446744073709551617', 'limit=5%00', 'limit=٥', 'limit',
 	'after=', 'after', 'after=x', 'after=%00', 'after=' . 'A' x 3000, 'after=' . 'A' x 40, 'after=AAAA%3D%3D', 'after=../..', 'after=1', 'after=null') {
 	utf8::encode(my $bytes = $query);
@@ -197,5 +197,8 @@ is(scalar(() = $second =~ /[?&]after=/g), 1, 'and one on the page after');
 my $spelt = next_of($alice->get('/api/' . join('', map { sprintf '%%%02X', ord } split //, $alice->id) . '/tasks?limit=1'));
 answers($alice->get($spelt), 200, 'from an id in percent-encoding too');
 unlike(next_of($alice->get('/tasks?limit=1&x=%3C%3E%22%0d%0aX:y')), qr/[<>"\r\n]/, 'what would break the header stays encoded');
+$link = next_of($alice->get("/tasks?limit=1&x=<y>;\"z\"[]{}|^`\\\xc3\xa9"));
+like($link, qr/&x=%3Cy%3E;%22z%22%5B%5D%7B%7D%7C%5E%60%5C%C3%A9&/, 'and is encoded if it was not');
+answers($alice->get($link), 200, 'so that it can be followed');
 
 $stack->done;
