@@ -41,6 +41,8 @@ is(count($alice), 1, 'there is still one task');
 # Two descriptions cannot pass for a title and vice versa.
 post($alice, 'mix', { title => 'ab', description => 'c' });
 refuses(post($alice, 'mix', { title => 'a', description => 'bc' }), idempotency_key_reused => 'members do not run together');
+post($alice, 'colon', { title => 'a', description => ':b' });
+refuses(post($alice, 'colon', { title => 'a:', description => 'b' }), idempotency_key_reused => 'not even with colons');
 
 # A replay shows the task as it now is, and compares with what was first sent.
 my $path = '/tasks/' . $first->json->{id};

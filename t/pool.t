@@ -52,6 +52,13 @@ sub under_load ($pool, $n, $disturb) {
 	return \%all;
 }
 
+# Waits until the pool has answered `n` reads and `n` writes more.
+sub busy ($pool, $n) {
+	my $answered = sub { my $log = $pool->log; map { scalar(() = $log =~ /status=$_ /g) } 200, 201 };
+	my @from = $answered->();
+	poll { my @now = $answered->(); $now[0] >= $from[0] + $n && $now[1] >= $from[1] + $n } 'there is load';
+}
+
 # Up.
 my $file = $program->dir . '/secret';
 sub secret_file ($secret) {
@@ -94,6 +101,7 @@ my $seen = under_load($pool, 3, sub {
 		my ($victim) = $pool->workers;
 		kill TERM => $victim if $victim;
 		poll { my @w = $pool->workers; @w == 3 && !grep { $_ == $victim } @w } 'replaced';
+		busy($pool, 2);
 	}
 });
 is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [], 'TERM to single workers under load loses no request') or diag(explain($seen));
@@ -102,7 +110,10 @@ ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(expl
 # HUP under load: all renewed, none lost.
 my %before = map { $_ => 1 } $pool->workers;
 $seen = under_load($pool, 3, sub {
-	renew($pool, 3) for 1 .. 3;
+	for (1 .. 3) {
+		renew($pool, 3);
+		busy($pool, 10);
+	}
 });
 is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [], 'HUP under load loses no request') or diag(explain($seen));
 ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(explain($seen));
@@ -127,9 +138,7 @@ answers(me($pool), 200, 'until it is right again');
 # TERM under load: what was taken is answered, whole; then all is gone.
 my @last = $pool->workers;
 $seen = under_load($pool, 4, sub {
-	my $log = sub { scalar(() = $pool->log =~ /event=request/g) };
-	my $from = $log->();
-	poll { $log->() > $from + 30 } 'there is load';
+	busy($pool, 10);
 	$pool->signal('TERM');
 });
 is($pool->wait, 0, 'TERM ends it with 0');
