@@ -10,6 +10,7 @@ use File::Temp ();
 use POSIX ();
 use Test::More;
 use Time::HiRes ();
+use Time::Local qw(timegm);
 use Facts;
 
 my $program = $ENV{TODO_FCGI} // (defined $ENV{STAGING_BUILD} ? "$ENV{STAGING_BUILD}/todo-fcgi" : undef);
@@ -93,6 +94,11 @@ sub logged ($m, $pattern) { scalar(() = log_of($m) =~ /$pattern/g) }
 sub workers ($m) {
 	my @pids = sort { $a <=> $b } split ' ', slurp("/proc/$m->{pid}/task/$m->{pid}/children");
 	return @pids;
+}
+# The time of a line of the log, in seconds since 1970.
+sub seconds ($text) {
+	my ($y, $mo, $d, $h, $mi, $s) = $text =~ /\A(\d+)-(\d+)-(\d+)T(\d+):(\d+):([\d.]+)Z\z/ or die $text;
+	return timegm(int $s, $mi, $h, $d, $mo - 1, $y) + $s - int $s;
 }
 sub signal ($m, $name) { kill $name, $m->{pid} }
 sub ended ($m) {
@@ -240,14 +246,25 @@ is(exit_of($m), 1, 'a program that cannot be run ends it with 1');
 like(log_of($m), qr/event=worker_not_run .*reason="No such file/, 'which is logged');
 
 # Those that die young are started again, at once and then more and more slowly.
-$m = master(1, 'exit 1');
-poll { born($m) >= 7 } 'a worker that dies young is started again and again';
-my @time = map { $_->[1] } born($m);
-my @pause = map { $time[$_] - $time[$_ - 1] } 1 .. $#time;
-ok($pause[0] < 0.1 && $pause[1] < 0.1 && $pause[2] < 0.1, 'at once at first') or diag("@pause");
-ok($pause[3] >= 0.1 && $pause[4] >= 0.2 && $pause[5] >= 0.4, 'then with growing pauses') or diag("@pause");
-signal($m, 'TERM');
-is(exit_of($m, 1), 0, 'TERM during a pause ends it at once');
+# A pause is from the death in the master's log to the next birth. It is never
+# shorter than it should be; a busy machine makes it longer, but not every time.
+my ($early, $prompt);
+for my $attempt (1 .. 10) {
+	$m = master(1, 'exit 1');
+	poll { born($m) >= 7 } 'a worker that dies young is started again and again';
+	my @died = map { seconds($_) } log_of($m) =~ /^time=(\S+) \S+ event=worker_died /mg;
+	my @time = map { $_->[1] } born($m);
+	my @pause = map { $time[$_] - $died[$_ - 1] } 1 .. 6;
+	ok($pause[3] >= 0.1 && $pause[4] >= 0.2 && $pause[5] >= 0.4, 'after three there are growing pauses') or diag("@pause");
+	my $from = Time::HiRes::time;
+	signal($m, 'TERM');
+	is(exit_of($m), 0, 'TERM during a pause ends it');
+	$prompt ||= Time::HiRes::time - $from < 0.4;
+	$early ||= $pause[0] < 0.1 && $pause[1] < 0.1 && $pause[2] < 0.1;
+	last if $early && $prompt;
+}
+ok($early, 'the first three are replaced at once');
+ok($prompt, 'and a pause is not waited for at TERM');
 
 $m = master(1, 'exit 1');
 poll { born($m) >= 5 } 'in a pause';
