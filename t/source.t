@@ -142,6 +142,13 @@ is(compiles_route('const struct route r = { .guarded = tasks_list };'), '', 'a g
 like(compiles_route("const struct route r = { .$_->[0] = $_->[1] };"), qr/incompatible pointer/, "$_->[1] in .$_->[0] does not compile") for
     [open => 'tasks_list'], [personal => 'tasks_list'], [guarded => 'health_live'], [guarded => 'identity_read'], [open => 'identity_read'];
 
+# Whatever a token is refused for, the README says what to do about it.
+my ($table) = slurp("$root/README.md") =~ /^### Why was this a 401\?\n(.*?)^###/ms;
+my @known = map { my $re = quotemeta; $re =~ s/(?:\\\.){3}\z/.*/; qr/\A$re\z/ } grep { /: / } map { /\A\| ([^|]*) \|/ ? $1 =~ /`([^`]+)`/g : () } split /\n/, $table;
+my @reasons = $source{'app/token.c'} =~ /\binvalid\(v,\s*"([^"]+)"/g;
+ok(@known > 8 && @reasons > 20, 'there are reasons, and a table of them');
+is_deeply([grep { my $reason = $_; !grep { $reason =~ $_ } @known } @reasons], [], 'each reason for token_invalid is in it');
+
 # No flags over the builder's own, no access flag in a route.
 my $makefile = slurp("$root/Makefile.am") . slurp("$root/configure.ac");
 unlike($makefile, qr/^\s*(?:AM_)?CFLAGS\s*\+?=.*-O\d/m, 'the builder\'s CFLAGS are the builder\'s');
