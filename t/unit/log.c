@@ -1,0 +1,203 @@
+/*
+ * Goal: one event is one line, whatever is in it, and it gets to where the
+ * operator looks, however the program was started.
+ */
+
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+/*
+ * The C library's syslog(3), by both of its names: what came last.  The first
+ * is a macro too, but not in brackets.
+ */
+static char told[8192];
+static int told_at;
+
+void(syslog)(int priority, const char *format, ...)
+{
+	va_list arguments;
+
+	told_at = priority;
+	va_start(arguments, format);
+	(void)vsnprintf(told, sizeof(told), format, arguments);
+	va_end(arguments);
+}
+
+void __syslog_chk(int priority, int flag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void
+__syslog_chk(int priority, int flag, const char *format, ...)
+{
+	va_list arguments;
+
+	(void)flag;
+	told_at = priority;
+	va_start(arguments, format);
+	(void)vsnprintf(told, sizeof(told), format, arguments);
+	va_end(arguments);
+}
+
+static char folder[] = "/tmp/todo-log-XXXXXX";
+static char path[64], moved[64];
+
+/* What is in the file *name*. */
+static const char *
+slurp(const char *name)
+{
+	static char text[8192];
+	int file = open(name, O_RDONLY);
+	ssize_t length = file < 0 ? -1 : read(file, text, sizeof(text) - 1);
+
+	(void)close(file);
+	text[length < 0 ? 0 : length] = '\0';
+	return text;
+}
+
+/* Is *line* a time and then *rest*, up to the only line feed? */
+static bool
+is_line(const char *line, const char *rest)
+{
+	return strncmp(line, "time=20", 7) == 0 && strlen(line) > 33 &&
+	    strcmp(line + 33, rest) == 0;
+}
+
+static void
+clear(void)
+{
+	if (truncate(path, 0) != 0)
+		abort();
+}
+
+/* Have standard error be *name*, as whoever starts us may; NULL: closed. */
+static void
+standard_error(const char *name)
+{
+	(void)close(STDERR_FILENO);
+	if (name != NULL &&
+	    open(name, O_WRONLY | O_CREAT | O_APPEND, 0600) != STDERR_FILENO)
+		abort();
+}
+
+static void
+where(void)
+{
+	struct stat st;
+
+	standard_error(path);
+	ok(log_open(NULL) == STATUS_OK && log_is_stderr(),
+	    "by default it is standard error");
+	log_event(LOG_LEVEL_INFO, "one", NULL);
+	ok(is_line(slurp(path), "level=info event=one\n"), "where a line goes");
+
+	standard_error("/dev/null");
+	ok(log_open(NULL) == STATUS_OK && !log_is_stderr(),
+	    "but not if that is /dev/null");
+	log_event(LOG_LEVEL_INFO, "two", "key", "value", NULL);
+	ok(strcmp(told, "level=info event=two key=value") == 0 &&
+		told_at == LOG_INFO,
+	    "then it is syslog, which has times of its own");
+	log_event(LOG_LEVEL_WARNING, "two", NULL);
+	ok(told_at == LOG_WARNING, "a warning is one there");
+	log_event(LOG_LEVEL_ERROR, "two", "key", "%s%n", NULL);
+	ok(told_at == LOG_ERR && strstr(told, "key=%s%n") != NULL,
+	    "and so is an error; what is told is no format");
+	ok(log_open("stderr") == STATUS_OK && log_is_stderr(),
+	    "/dev/null, if that is said");
+	standard_error(NULL);
+	ok(log_open(NULL) == STATUS_OK && !log_is_stderr(),
+	    "nor if it is closed");
+
+	/* Lest a file become standard error. */
+	standard_error("/dev/null");
+	ok(log_open(path) == STATUS_OK && !log_is_stderr(), "a file");
+	log_event(LOG_LEVEL_INFO, "three", NULL);
+	ok(strstr(slurp(path), "event=one") != NULL &&
+		strstr(slurp(path), "event=three") != NULL,
+	    "is appended to");
+	if (rename(path, moved) != 0)
+		abort();
+	log_event(LOG_LEVEL_INFO, "four", NULL);
+	ok(strstr(slurp(moved), "event=four") != NULL,
+	    "moved away it is written to");
+	ok(log_open("log") == STATUS_INVALID && errno == EINVAL,
+	    "what is no absolute path is refused");
+	ok(log_open("/nonexistent/log") == STATUS_INVALID && errno == ENOENT,
+	    "so is one that there cannot be");
+	log_event(LOG_LEVEL_INFO, "five", NULL);
+	ok(strstr(slurp(moved), "event=five") != NULL, "and nothing changes");
+	ok(log_open(path) == STATUS_OK, "opened anew");
+	log_event(LOG_LEVEL_INFO, "six", NULL);
+	ok(is_line(slurp(path), "level=info event=six\n"), "it is another");
+	ok(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640,
+	    "which not everybody can read");
+}
+
+static void
+what(void)
+{
+	static const struct {
+		const char *value, *written;
+	} table[] = {
+		{ "plain", "plain" },
+		{ "/api/{user_id}/tasks", "/api/{user_id}/tasks" },
+		{ "", "\"\"" },
+		{ "two words", "\"two words\"" },
+		{ "a=b", "\"a=b\"" },
+		{ "\"\\", "\"\\\"\\\\\"" },
+		{ "x\n", "\"x\\x0a\"" },
+		{ "\r\t\x1b[31m\x7f", "\"\\x0d\\x09\\x1b[31m\\x7f\"" },
+		{ "\xc3\xa9\xff", "\"\\xc3\\xa9\\xff\"" },
+	};
+	static char longest[6000];
+	char wanted[128];
+	const char *line;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		clear();
+		log_event(LOG_LEVEL_ERROR, "e", "left out", NULL, "key",
+		    table[i].value, "after", "1", NULL);
+		(void)snprintf(wanted, sizeof(wanted),
+		    "level=error event=e key=%s after=1\n", table[i].written);
+		ok(is_line(slurp(path), wanted), "value %zu", i);
+	}
+
+	clear();
+	memset(longest, 'x', sizeof(longest) - 1);
+	log_event(LOG_LEVEL_INFO, "e", "key", longest, "after", "1", NULL);
+	line = slurp(path);
+	ok(strstr(line, "xxx after=1\n") != NULL && strlen(line) < 600,
+	    "a long value is cut");
+	clear();
+	memset(longest, '\n', sizeof(longest) - 1);
+	log_event(LOG_LEVEL_INFO, "e", "a", longest, "b", longest, "c", longest,
+	    "d", longest, NULL);
+	line = slurp(path);
+	ok(strlen(line) <= 4000 && strchr(line, '\n') == strchr(line, '\0') - 1,
+	    "a line has its end, and fits into one write to a pipe");
+}
+
+int
+main(void)
+{
+	if (mkdtemp(folder) == NULL)
+		return 1;
+	(void)snprintf(path, sizeof(path), "%s/log", folder);
+	(void)snprintf(moved, sizeof(moved), "%s/moved", folder);
+	where();
+	what();
+	(void)unlink(path);
+	(void)unlink(moved);
+	(void)rmdir(folder);
+	return tap_done();
+}
