@@ -1,5 +1,5 @@
-# Goal: the page, in a real Chromium: t/page/*.mjs, each with its own goal. They
-# have a stack of their own, whose tokens live a few seconds.
+# Goal: the page, in a real Chromium: t/page/*.mjs, each with its own goal, on a
+# stack of their own.
 #
 # PAGE_SCENE=conflict t/staging check t/page.t runs the scenes of that name.
 # Screenshots of the main states go to the folder "screenshots" of the stack
@@ -14,8 +14,6 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Stack;
 
-use constant TOKEN_LIFETIME => 5;
-
 my $shared = $ENV{STAGING_DIR};
 my $stack = Stack->new(private => 1, issuer => 1);
 my $root = Stack->root;
@@ -28,9 +26,12 @@ sub staging (@verb) {
 	system("$root/t/staging @verb >/dev/null") == 0 or die "t/staging @verb";
 }
 
-sub restart_issuer () {
+# Has the issuer make tokens that live so many seconds.
+my $lifetime = 86400;
+sub tokens ($seconds) {
+	return if $seconds == $lifetime;
 	open my $settings, '>>', $stack->file('etc/settings.env') or die $!;
-	print {$settings} 'TOKEN_LIFETIME=', TOKEN_LIFETIME, "\n";
+	print {$settings} 'TOKEN_LIFETIME=', $lifetime = $seconds, "\n";
 	close $settings;
 	staging('issuer-stop');
 	staging('issuer-start');
@@ -40,6 +41,7 @@ sub restart_issuer () {
 my %do = (
 	'database stop' => sub { staging('db-stop') },
 	'database start' => sub { staging('db-start') },
+	tokens => \&tokens,
 	sql => sub ($statement) { $stack->sql($statement) },
 );
 
@@ -63,10 +65,8 @@ sub play ($script) {
 	return $?;
 }
 
-restart_issuer();
 $ENV{STAGING_URL} = $stack->url;
 $ENV{STAGING_CA} = $ENV{NODE_EXTRA_CA_CERTS} = $stack->file('etc/ca.pem');
-$ENV{TOKEN_LIFETIME} = TOKEN_LIFETIME;
 $ENV{PAGE_SCREENSHOTS} = $shots;
 
 for my $script (sort glob "$root/t/page/*.mjs") {

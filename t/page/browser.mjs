@@ -18,7 +18,7 @@ const { chromium } = tools("playwright-core");
 export const url = process.env.STAGING_URL.replace(/\/*$/, "/");
 export const axeSource = readFileSync(tools.resolve("axe-core/axe.min.js"), "utf8");
 export const PASSWORD = "correct horse battery";
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 // ---- facts ----
 
@@ -38,13 +38,19 @@ export const is = (got, want, name) =>
 // Facts that come true: asked again until they do, or until patience ends.
 export async function becomes(ask, want, name) {
 	let got;
+	const there = await until(async () =>
+		isDeepStrictEqual(got = await ask(), want));
+	return ok(there, name, { got }, { want });
+}
+
+// Whether it came true, for a script that only has to wait for something.
+export async function until(ask) {
 	for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
-		got = await ask();
-		if (isDeepStrictEqual(got, want))
-			return ok(true, name);
+		if (await ask())
+			return true;
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
-	return ok(false, name, { got }, { want });
+	return false;
 }
 
 // ---- the stack ----
@@ -82,6 +88,14 @@ let browser;
 let contexts;
 let complaints;
 let forgiven;
+
+// What a token says, or the request that carries it.
+export const claims = (token) => JSON.parse(Buffer.from(
+	token.split(".")[1], "base64url"));
+export function bearer(request) {
+	const { authorization } = request.headers();
+	return authorization ? claims(authorization) : null;
+}
 
 // A browser of one person: its cookies, and any number of tabs.
 export async function person(options = {}) {
@@ -174,7 +188,25 @@ export const done = (page, title) =>
 	page.getByRole("checkbox", { name: `Completed: ${title}` });
 export const focused = (page) => page.evaluate(() =>
 	document.activeElement.getAttribute("aria-label")
+	?? document.activeElement.labels?.[0]?.textContent
 	?? document.activeElement.textContent);
+
+// Titles as another browser of the same person sees them, and so the server.
+export async function elsewhere(context, hash = "") {
+	const other = await person({ storageState: await context.storageState() });
+	const page = await open(other, hash);
+	await page.locator("ul.tasks[aria-busy=false]")
+		.waitFor({ state: "attached" });
+	const seen = await titles(page);
+	await other.close();
+	return seen;
+}
+
+// From here on time passes only by page.clock, for all tabs of this browser.
+export async function stopClock(page) {
+	await page.clock.install();
+	await page.clock.pauseAt(Date.now() + 1000);
+}
 
 export async function shot(page, name) {
 	if (process.env.PAGE_SCREENSHOTS)
@@ -182,8 +214,10 @@ export async function shot(page, name) {
 			path: `${process.env.PAGE_SCREENSHOTS}/${name}.png` });
 }
 
-// Runs the scenes of a script, each by itself, in its order.
-export async function play(scenes) {
+// Runs the scenes of a script, each by itself, in its order, with tokens that
+// live so many seconds.
+export async function play(scenes, lifetime = 86_400) {
+	await stack(`tokens ${lifetime}`);
 	const key = await serverKey();
 	browser = await chromium.launch({
 		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -207,9 +241,11 @@ export async function play(scenes) {
 		const stored = [];
 		for (const context of contexts) {
 			for (const page of context.pages())
-				stored.push(await page.evaluate(() => JSON.stringify([
+				stored.push(await page.evaluate(async () => JSON.stringify([
 					{ ...localStorage }, { ...sessionStorage }, document.cookie,
-					location.href])).catch(() => ""));
+					location.href, history.state, name,
+					await indexedDB.databases(), await caches.keys()]))
+					.catch(() => "[]"));
 			await context.close();
 		}
 		ok(!stored.some((text) => /eyJ[\w-]+\.|better-auth/.test(text)),

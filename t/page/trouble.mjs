@@ -1,41 +1,11 @@
 // Goal: the database away, the network away, somebody else's change: it is said,
 // nothing that was typed is lost, and nothing is overwritten unseen.
 
-import { add, becomes, done, edit, forgive, is, newcomer, ok, open, play, remove, saved,
-	shot, stack, titles,
+import { add, becomes, edit, elsewhere, forgive, is, newcomer, ok, open, play, remove,
+	saved, shot, stopClock, titles,
 } from "./browser.mjs";
 
 const banner = (page) => page.locator(".banner").textContent();
-
-async function database() {
-	const { page } = await newcomer();
-	await add(page, "before");
-	await saved(page);
-	forgive(/50[234]/);
-	await stack("database stop");
-	await add(page, "while it is away");
-	await page.getByLabel("New task").fill("half typed");
-	await page.getByText("The server is not available right now.").waitFor();
-	ok(true, "the page says that the server is away");
-	await shot(page, "unavailable");
-	is(await titles(page), ["while it is away", "before"], "and keeps what was added");
-	ok(await page.getByText("Saving…").isVisible(), "as not yet saved");
-	await done(page, "before").check();
-	// Tokens run out meanwhile: not being able to ask is not being signed out.
-	await new Promise((resolve) =>
-		setTimeout(resolve, process.env.TOKEN_LIFETIME * 1500));
-	is(await page.getByRole("heading", { name: "Sign in" }).count(), 0,
-		"nobody is sent to sign in");
-	await stack("database start");
-	await saved(page);
-	await becomes(() => banner(page), "", "when it is back, the page says no more");
-	is(await page.getByLabel("New task").inputValue(), "half typed",
-		"what was being typed is there");
-	await page.reload();
-	await becomes(() => titles(page), ["while it is away", "before"],
-		"all was saved, once");
-	is(await done(page, "before").isChecked(), true, "the completion, too");
-}
 
 async function offline() {
 	const { page, context } = await newcomer();
@@ -149,41 +119,44 @@ async function conflict() {
 	await page.getByLabel("Title").fill("still wanted");
 	await remove(tab, "both 3").click();
 	await tab.goto("about:blank");
-	const look = await open(context);
-	await becomes(async () => {
-		await look.reload();
-		await look.locator("ul.tasks[aria-busy=false]")
-			.waitFor({ state: "attached" });
-		return titles(look);
-	}, [], "deleted in the other tab");
+	await becomes(() => elsewhere(context), [], "deleted in the other tab");
 	await page.getByLabel("Title").press("Enter");
 	await page.getByText("was deleted elsewhere").waitFor();
 	await page.getByRole("button", { name: "Add it again" }).click();
 	await saved(page);
 	is(await titles(page), ["still wanted"], "an edit of a deleted task can be added");
+	is(await elsewhere(context), ["still wanted"], "again");
 }
 
-// 503 with Retry-After: as long as it says, and not sooner.
+// 503 with Retry-After: as long as it says, and not sooner. The page's clock
+// stands still but where it is told to go on.
 async function retryAfter() {
 	const { page, context } = await newcomer();
 	forgive(/503/);
-	const times = [];
-	await context.route("**/tasks", async (route) => {
-		if (route.request().method() !== "POST")
+	let tries, headers;
+	await context.route("**/tasks", (route) => {
+		if (route.request().method() !== "POST" || tries++)
 			return route.fallback();
-		times.push(Date.now());
-		return times.length === 1
-			? route.fulfill({ status: 503, headers: { "retry-after": "3" } })
-			: route.fallback();
+		return route.fulfill({ status: 503, headers });
 	});
-	await add(page, "patience");
-	await page.getByText("The server is not available right now.").waitFor();
-	await saved(page);
-	is(times.length, 2, "tried again once");
-	const waited = times[1] - times[0];
-	ok(waited >= 2_950 && waited < 5_000, "after the three seconds asked for",
-		String(waited));
-	await becomes(() => banner(page), "", "and then it says no more");
+	await stopClock(page);
+	const time = await page.evaluate(() => Date.now());
+	for (const [wait, name, value] of [[3, "seconds", "3"], [60, "a minute", "60"],
+			[30, "until a date", new Date(time + 97_000).toUTCString()],
+			[2, "nothing said"]]) {
+		tries = 0;
+		headers = value ? { "retry-after": value } : {};
+		await add(page, name);
+		await page.getByText("The server is not available right now.").waitFor();
+		await page.clock.runFor((wait - 2) * 1000);
+		is(tries, 1, `${name}: it waits`);
+		await page.clock.runFor(4_000);
+		await saved(page);
+		is(tries, 2, "and tries again");
+		await becomes(() => banner(page), "", "and then it says no more");
+	}
+	is(await elsewhere(context), ["nothing said", "until a date", "a minute",
+		"seconds"], "each was added once");
 }
 
-await play({ database, offline, lostAnswer, conflict, retryAfter });
+await play({ offline, lostAnswer, conflict, retryAfter });

@@ -23,8 +23,10 @@
 // - If the session has ended, requests wait until signIn() says that somebody
 //   is signed in again.
 // - Without network, and while the server asks for patience (429, 502, 503,
-//   504), requests wait and are repeated. A POST is given an Idempotency-Key,
-//   so that it counts once however often it is sent.
+//   504), requests wait, for as long as Retry-After says, and are repeated. A
+//   POST is given an Idempotency-Key, so that it counts once however often it
+//   is sent. What else is sent must do the same when it is done twice: a PATCH
+//   that sets, not one that toggles.
 // - The answer is the server's; 401 only if a fresh token is refused too.
 
 export interface User {
@@ -66,6 +68,8 @@ interface Access {
 const PATIENCE = new Set([429, 502, 503, 504]);
 const WAIT_MIN_MS = 1_000;
 const WAIT_MAX_MS = 15_000;
+// Whoever asks for more than this has most likely made a mistake.
+const ASKED_MAX_MS = 300_000;
 const MARGIN_MAX_MS = 60_000;
 
 function readToken(token: string): Access {
@@ -82,9 +86,12 @@ function readToken(token: string): Access {
 	};
 }
 
+// Retry-After (RFC 9110 10.2.3), seconds or a date, in milliseconds.
 function retryAfter(response: Response): number | undefined {
-	const seconds = Number(response.headers.get("Retry-After") || NaN);
-	return Number.isFinite(seconds) ? seconds * 1000 : undefined;
+	const value = response.headers.get("Retry-After") || "none";
+	const wait = /^\d+$/.test(value) ? Number(value) * 1000
+		: Date.parse(value) - Date.now();
+	return Number.isNaN(wait) ? undefined : Math.min(ASKED_MAX_MS, wait);
 }
 
 export function createAuthFetch(options: AuthFetchOptions) {
@@ -97,8 +104,8 @@ export function createAuthFetch(options: AuthFetchOptions) {
 	// Waits before attempt + 1: as long as the server asked for, otherwise
 	// longer each time; without network until it is back, or to have a look.
 	async function pause(attempt: number, asked?: number) {
-		const wait = Math.min(WAIT_MAX_MS,
-			Math.max(WAIT_MIN_MS, asked ?? WAIT_MIN_MS * 2 ** attempt));
+		const wait = Math.max(WAIT_MIN_MS,
+			asked ?? Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** attempt));
 		waiting++;
 		options.onWaiting?.(navigator.onLine ? "unavailable" : "offline");
 		await new Promise<void>((resolve) => {
@@ -192,7 +199,8 @@ export function createAuthFetch(options: AuthFetchOptions) {
 
 		async fetch(user: string, path: string, init: RequestInit = {}) {
 			const url = ownUrl(path);
-			const key = init.method === "POST" ? crypto.randomUUID() : undefined;
+			const key = init.method?.toUpperCase() === "POST"
+				? crypto.randomUUID() : undefined;
 			let renewed = false;
 			for (let attempt = 0; ; ) {
 				const used = await current();

@@ -1,9 +1,10 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Conflict, Text } from "./task-list";
+import type { Text } from "./task-api";
+import type { Conflict } from "./task-list";
 
 function Version({ name, text }: { name: string; text: Text }) {
 	return (
-		<section aria-label={name}>
+		<section aria-label={name} tabIndex={0}>
 			<h3>{name}</h3>
 			<p class="title" dir="auto">{text.title}</p>
 			{text.description
@@ -31,7 +32,8 @@ export function ConflictDialog({ conflict }: { conflict: Conflict }) {
 					onClick={() => choose("mine")}>Keep mine</button>
 				<button type="button"
 					onClick={() => choose("theirs")}>Take the other</button>
-				<button type="button"
+				{/* An Enter meant for the edit must not choose. */}
+				<button type="button" autofocus
 					onClick={() => choose("edit")}>Edit again</button>
 			</p>
 		</dialog>

@@ -53,7 +53,10 @@ export const auth = createAuthFetch({
 			switched: before.user !== null && !left });
 	},
 
-	onWaiting: (waiting) => session.set({ waiting }),
+	onWaiting(waiting) {
+		if (waiting !== session.get().waiting)
+			session.set({ waiting });
+	},
 });
 
 async function open() {
@@ -103,14 +106,18 @@ export function signUp(email: string, password: string) {
 		name: email.split("@")[0]! }));
 }
 
-export async function signOut() {
+// What went wrong, and whether it could be done nevertheless; or null.
+export async function signOut(anyway = false) {
 	const { list } = session.get();
 	// What was done is done: deletions that could still be undone, too.
-	await list?.settle();
+	if (list && !await list.settle() && !anyway)
+		return { text: "Not everything is saved yet. If you sign out now, "
+			+ "it is lost.", anyway: true };
 	const { error } = await client.signOut()
 		.catch(() => ({ error: { status: 0 } }));
 	if (error)
-		return "Signing out did not work: the server cannot be reached.";
+		return { text: "Signing out did not work: the server cannot be "
+			+ "reached.", anyway: false };
 	tabs.postMessage("out");
 	leave();
 	return null;

@@ -38,6 +38,7 @@ export function SignIn({ reason, email }: Props) {
 
 	return (
 		<main class="narrow">
+			<img src="/icon.svg" alt="" />
 			<h1>{isNew ? "Sign up" : "Sign in"}</h1>
 			<p>{REASON[reason] ?? "Keep your tasks, and find them anywhere."}</p>
 			<form onSubmit={submit} aria-describedby="problem">

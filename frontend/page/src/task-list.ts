@@ -7,18 +7,8 @@
 
 import { type AuthFetch, UserChanged } from "./auth-fetch";
 import { createStore } from "./store";
-
-export interface Task {
-	id: string;
-	title: string;
-	description: string | null;
-	completed: boolean;
-	updated_at: string;
-}
-
-export type Filter = "all" | "pending" | "completed";
-export type Text = Pick<Task, "title" | "description">;
-type Content = Text & Pick<Task, "completed">;
+import { createTaskApi, problem, type Content, type Filter, type Page, type Task,
+	type Text, type Version } from "./task-api";
 
 export interface Row {
 	// Stays the same when a new task is given its id.
@@ -30,11 +20,14 @@ export interface Row {
 	first: Content;
 	// What was done here and not answered yet, oldest first.
 	unsaved: Partial<Content>[];
+	editing: Editing | null;
 	queue: Promise<void>;
+	// How many lists had been asked for when the server last spoke of it: an
+	// older one that is without it proves nothing.
+	loads: number;
 }
 
 export interface Editing extends Text {
-	key: string;
 	// The text that the person saw when they began.
 	base: Text;
 }
@@ -57,71 +50,41 @@ export interface ListState {
 	loading: boolean;
 	next: string | null;
 	draft: string;
-	editing: Editing | null;
 	conflict: Conflict | null;
 	notice: Notice | null;
 	// What has been deleted and can be brought back, in words.
 	undo: string | null;
 }
 
-export const UNDO_MS = 8_000;
+const UNDO_MS = 8_000;
+const UNDO_HELD_MS = 60_000;
 const PAGE = 50;
 const PAGE_MAX = 500;
 const SIGN_OUT_MS = 3_000;
 
-const quoted = (title: string) => `“${title.length > 60
-	? title.slice(0, 60) + "…" : title}”`;
+function quoted(title: string) {
+	const letters = [...title];
+	return `“${letters.length > 60 ? letters.slice(0, 60).join("") + "…" : title}”`;
+}
 
 export function shown(row: Row): Content {
 	return Object.assign({}, row.task ?? row.first, ...row.unsaved);
 }
 
-// What is wrong with a title, in the words of the server's rule; or null.
-export function titleProblem(title: string): string | null {
-	if (/^\p{White_Space}*$/u.test(title))
-		return "Write a title first.";
-	const length = [...title].length;
-	return length <= 200 ? null
-		: `A title has at most 200 characters; this one has ${length}.`;
-}
-
-export function descriptionProblem(description: string | null): string | null {
-	const length = [...description ?? ""].length;
-	return length <= 1000 ? null
-		: `A description has at most 1000 characters; this one has ${length}.`;
-}
-
 const sameText = (a: Text, b: Text) =>
 	a.title === b.title && a.description === b.description;
 
-// The target of `Link: <…>; rel="next"` (RFC 8288).
-function nextLink(response: Response): string | null {
-	const link = response.headers.get("Link") ?? "";
-	return /<([^>]*)>\s*;\s*rel="?next"?/.exec(link)?.[1] ?? null;
-}
-
-// Why the server refused, for people.
-async function reason(response: Response): Promise<string> {
-	try {
-		const problem = await response.json();
-		const errors = problem.errors?.map((e: { detail: string }) => e.detail);
-		return errors?.join(" ") || problem.detail || problem.title;
-	} catch {
-		return `the server answered ${response.status}`;
-	}
-}
-
 function newRow(key: string, task: Task | null, first: Content): Row {
-	return { key, task, first, etag: null, unsaved: [],
-		queue: Promise.resolve() };
+	return { key, task, first, etag: null, unsaved: [], editing: null,
+		queue: Promise.resolve(), loads: 0 };
 }
 
 export class TaskList {
 	readonly store = createStore<ListState>({
 		filter: "all", rows: [], loading: true, next: null, draft: "",
-		editing: null, conflict: null, notice: null, undo: null,
+		conflict: null, notice: null, undo: null,
 	});
-	private readonly base: string;
+	private readonly api;
 	private readonly storage: string;
 	private open = true;
 	private loads = 0;
@@ -134,7 +97,11 @@ export class TaskList {
 	private asking: Promise<unknown> = Promise.resolve();
 
 	constructor(private readonly user: string, private readonly auth: AuthFetch) {
-		this.base = `/api/${encodeURIComponent(user)}/tasks`;
+		this.api = createTaskApi(user, (path, init) => {
+			if (!this.open)
+				throw new UserChanged();
+			return auth.fetch(user, path, init);
+		});
 		this.storage = `todo:${user}`;
 		this.restore();
 	}
@@ -157,7 +124,10 @@ export class TaskList {
 		const { draft, rows } = this.store.get();
 		const created = rows.filter((row) => !row.task)
 			.map((row) => ({ key: row.key, ...row.first }));
-		const deleted = [...this.deleting].flatMap((row) => row.task?.id ?? []);
+		// Those that could still be undone as well: a page that is thrown away
+		// without being left is not asked.
+		const deleted = [...this.undoable, ...this.deleting]
+			.flatMap((row) => row.task?.id ?? []);
 		if (draft || created.length || deleted.length)
 			sessionStorage.setItem(this.storage,
 				JSON.stringify({ draft, created, deleted }));
@@ -171,25 +141,26 @@ export class TaskList {
 		this.commit();
 		for (const row of this.deleting)
 			if (row.task)
-				this.auth.last(this.user, `${this.base}/${row.task.id}`,
+				this.auth.last(this.user, this.api.path(row.task.id),
 					{ method: "DELETE" });
 	}
 
 	// Whether a reload would lose what was typed or done.
 	get unsaved(): boolean {
-		const { rows, editing } = this.store.get();
-		const row = rows.find((row) => row.key === editing?.key);
-		return rows.some((row) => row.task && row.unsaved.length > 0)
-			|| !!(row && editing && !sameText(editing, editing.base));
+		return this.store.get().rows.some(({ task, unsaved, editing }) =>
+			task && unsaved.length > 0
+			|| editing && !sameText(editing, editing.base));
 	}
 
-	// Sends what is left, and waits a little for the answers.
-	async settle() {
+	// Sends what is left, and waits a little: is all of it answered?
+	async settle(): Promise<boolean> {
 		this.commit();
-		const { rows } = this.store.get();
-		await Promise.race([
-			Promise.all([...rows, ...this.deleting].map((row) => row.queue)),
-			new Promise((resolve) => setTimeout(resolve, SIGN_OUT_MS)),
+		const all = [...this.store.get().rows, ...this.deleting]
+			.map((row) => row.queue);
+		return Promise.race([
+			Promise.all(all).then(() => true),
+			new Promise<boolean>((resolve) =>
+				setTimeout(resolve, SIGN_OUT_MS, false)),
 		]);
 	}
 
@@ -215,20 +186,9 @@ export class TaskList {
 				|| shown(row).completed === (filter === "completed")));
 	}
 
-	private query(filter: Filter, limit: number) {
-		return `${this.base}?limit=${limit}`
-			+ (filter === "all" ? "" : `&status=${filter}`);
-	}
-
-	private fetch(path: string, init?: RequestInit) {
-		if (!this.open)
-			throw new UserChanged();
-		return this.auth.fetch(this.user, path, init);
-	}
-
 	show(filter: Filter) {
 		this.store.set({ filter });
-		return this.load(this.query(filter, PAGE), true);
+		return this.load(this.api.list(filter, PAGE), true);
 	}
 
 	more() {
@@ -240,36 +200,31 @@ export class TaskList {
 	refresh() {
 		const { filter, rows } = this.store.get();
 		const limit = Math.min(PAGE_MAX, Math.max(PAGE, rows.length));
-		return this.load(this.query(filter, limit), true);
+		return this.load(this.api.list(filter, limit), true);
 	}
 
 	private async load(path: string, fromStart: boolean) {
 		const load = ++this.loads;
 		this.store.set({ loading: true });
-		await this.guard("", async () => {
-			const response = await this.fetch(path);
+		await this.guard("The list could not be loaded", async () => {
+			const { tasks, next } = await this.api.page(path);
 			if (load !== this.loads)
 				return;
-			if (!response.ok) {
-				this.notify("error", "The list could not be loaded: "
-					+ await reason(response), { label: "Try again",
-					run: () => this.load(path, fromStart) });
-				return;
-			}
-			this.merge(await response.json(), fromStart);
-			this.store.set({ next: nextLink(response) });
-		});
+			this.merge(tasks, fromStart);
+			this.store.set({ next });
+		}, { label: "Try again",
+			run: () => fromStart ? this.refresh() : this.more() });
 		if (load === this.loads)
 			this.store.set({ loading: false });
 	}
 
 	private merge(tasks: Task[], fromStart: boolean) {
-		const { rows, editing } = this.store.get();
+		const { rows } = this.store.get();
 		const known = new Map(rows.map((row) => [row.task?.id, row]));
 		const ids = new Set(tasks.map((task) => task.id));
 		const kept = rows.filter((row) => !ids.has(row.task?.id ?? "")
 			&& (!fromStart || !row.task || row.unsaved.length > 0
-				|| row.key === editing?.key));
+				|| row.editing || row.loads === this.loads));
 		const listed = tasks.map((task) => {
 			const row = known.get(task.id);
 			if (!row)
@@ -293,34 +248,40 @@ export class TaskList {
 
 	// ---- writing ----
 
-	private notify(kind: Notice["kind"], text: string,
+	notify(kind: Notice["kind"], text: string,
 			action?: Notice["action"]) {
 		this.store.set({ notice: { kind, text, action } });
 	}
 
 	// Any failure ends as a message, unless nobody is there to read it.
-	private async guard(what: string, work: () => Promise<void>) {
+	private async guard(what: string, work: () => Promise<void>,
+			action?: Notice["action"]) {
 		try {
 			await work();
 		} catch (error) {
 			if (this.open && !(error instanceof UserChanged))
-				this.notify("error", `${what}: ${(error as Error).message}`);
+				this.notify("error", `${what}: ${(error as Error).message}`,
+					action);
 		}
 	}
 
 	// After all that was done to this row before.
-	private queue(row: Row, what: string, work: () => Promise<void>) {
-		row.queue = row.queue.then(() => this.guard(what, work));
+	private queue(row: Row, what: string, work: () => Promise<void>,
+			action?: Notice["action"]) {
+		row.queue = row.queue.then(() => this.guard(what, work, action));
 	}
 
-	private async accept(row: Row, response: Response) {
-		row.task = await response.json() as Task;
-		row.etag = response.headers.get("ETag");
+	private accept(row: Row, { task, etag }: Version) {
+		row.task = task;
+		row.etag = etag;
+		row.loads = this.loads;
 	}
 
+	// What is being edited stays: saving it will tell that it is gone.
 	private drop(row: Row) {
 		const { rows } = this.store.get();
-		this.store.set({ rows: rows.filter((other) => other !== row) });
+		this.store.set({ rows: rows.filter((other) =>
+			other !== row || other.editing) });
 	}
 
 	setDraft(draft: string) {
@@ -329,44 +290,42 @@ export class TaskList {
 	}
 
 	add(text: Text = { title: this.store.get().draft, description: null }) {
-		const problem = titleProblem(text.title);
-		if (problem) {
-			this.notify("error", problem);
+		const wrong = problem(text);
+		if (wrong) {
+			this.notify("error", wrong);
 			return;
 		}
 		if (text.title === this.store.get().draft)
 			this.store.set({ draft: "" });
 		this.store.set({ notice: null });
+		const { title, description } = text;
 		this.create(newRow(crypto.randomUUID(), null,
-			{ ...text, completed: false }));
+			{ title, description, completed: false }));
 	}
 
 	private create(row: Row) {
 		this.sort([row, ...this.store.get().rows]);
 		this.keep();
-		const { title } = row.first;
-		this.queue(row, `${quoted(title)} was not added`, async () => {
-			const response = await this.fetch(this.base, {
-				method: "POST",
-				headers: { "Content-Type": "application/json",
-					"Idempotency-Key": row.key },
-				body: JSON.stringify(row.first),
-			});
-			if (response.ok) {
-				await this.accept(row, response);
+		let text: Text = row.first;
+		this.queue(row, `${quoted(text.title)} was not added`, async () => {
+			try {
+				this.accept(row, await this.api.create(row.first, row.key));
 				// If it is in a list that came meanwhile, once is enough.
 				const { rows } = this.store.get();
 				this.sort(rows.filter((other) => other === row
 					|| other.task?.id !== row.task!.id));
+			} catch (error) {
+				// Back to where it was typed, if nothing else is there by now.
+				text = row.editing ?? text;
+				row.editing = null;
+				this.drop(row);
+				if (!this.store.get().draft)
+					this.store.set({ draft: text.title });
+				throw error;
+			} finally {
 				this.keep();
-				return;
 			}
-			this.drop(row);
-			if (!this.store.get().draft)
-				this.store.set({ draft: title });
-			this.keep();
-			throw new Error(await reason(response));
-		});
+		}, { label: "Try again", run: () => this.add(text) });
 	}
 
 	// Shows a change at once and has it made; takes it back if that fails.
@@ -390,17 +349,12 @@ export class TaskList {
 	toggle(row: Row) {
 		const completed = !shown(row).completed;
 		this.change(row, { completed }, async () => {
-			const response = await this.fetch(
-				`${this.base}/${row.task!.id}/complete`, {
-					method: "PATCH",
-					headers: { "Content-Type": "application/json" },
-					body: JSON.stringify({ completed }),
-				});
-			if (response.status === 404)
+			const version = await this.api.complete(row.task!.id, completed);
+			if (!version) {
 				this.drop(row);
-			if (!response.ok)
-				throw new Error(await reason(response));
-			await this.accept(row, response);
+				throw new Error("it was deleted elsewhere.");
+			}
+			this.accept(row, version);
 		});
 	}
 
@@ -409,89 +363,75 @@ export class TaskList {
 	edit(row: Row) {
 		const { title, description } = shown(row);
 		const base = { title, description };
-		this.store.set({ editing: { key: row.key, ...base, base } });
+		row.editing = { ...base, base };
+		this.store.set({});
 		this.queue(row, "", () => this.freshen(row));
 	}
 
 	// Before a change is typed, the newest version and its ETag. If there is
 	// none to be had, saving will say so.
 	private async freshen(row: Row) {
-		if (!row.task || row.etag || this.store.get().editing?.key !== row.key)
+		if (!row.task || row.etag || !row.editing)
 			return;
-		const response = await this.fetch(`${this.base}/${row.task.id}`);
-		if (!response.ok)
+		const version = await this.api.read(row.task.id).catch(() => null);
+		const { editing } = row;
+		if (!version)
 			return;
-		const etag = response.headers.get("ETag");
-		const task = await response.json() as Task;
-		const { editing } = this.store.get();
-		const { title, description } = task;
-		const theirs = { title, description };
-		if (editing?.key === row.key && !sameText(task, editing.base)) {
+		if (editing && !sameText(version.task, editing.base)) {
 			// Something has been typed over an old version: it is for the
 			// person to decide, when they save.
 			if (!sameText(editing, editing.base))
 				return;
-			this.store.set({ editing: { key: row.key, ...theirs, base: theirs } });
+			const { title, description } = version.task;
+			const base = { title, description };
+			row.editing = { ...base, base };
 		}
-		row.task = task;
-		row.etag = etag;
+		this.accept(row, version);
 		this.store.set({});
 	}
 
-	type(change: Partial<Text>) {
-		const { editing } = this.store.get();
-		if (editing)
-			this.store.set({ editing: { ...editing, ...change } });
+	type(row: Row, change: Partial<Text>) {
+		if (row.editing)
+			row.editing = { ...row.editing, ...change };
+		this.store.set({});
 	}
 
-	cancel() {
-		this.store.set({ editing: null });
+	cancel(row: Row) {
+		row.editing = null;
+		this.store.set({});
 	}
 
 	// Saves what is being edited; tells what is wrong with it, if anything.
-	save(): string | null {
-		const { editing, rows } = this.store.get();
-		const row = rows.find((row) => row.key === editing?.key);
-		if (!editing || !row)
+	save(row: Row): string | null {
+		const { editing } = row;
+		if (!editing)
 			return null;
-		const mine: Text = { title: editing.title,
-			description: editing.description || null };
-		const problem = titleProblem(mine.title)
-			?? descriptionProblem(mine.description);
-		if (problem)
-			return problem;
-		this.store.set({ editing: null });
-		if (!sameText(mine, editing.base))
-			this.change(row, mine, () => this.write(row, mine, editing.base));
+		const { title, description, base } = editing;
+		const mine = { title, description };
+		const wrong = problem(mine);
+		if (wrong)
+			return wrong;
+		this.cancel(row);
+		if (!sameText(mine, base))
+			this.change(row, mine, () => this.write(row, mine, base));
 		return null;
 	}
 
 	// Writes over the version that the person saw, and over no other.
 	private async write(row: Row, mine: Text, base: Text) {
-		const url = `${this.base}/${row.task!.id}`;
+		const { id } = row.task!;
 		let etag = sameText(row.task!, base) ? row.etag : null;
 		for (;;) {
-			if (etag) {
-				const response = await this.fetch(url, {
-					method: "PATCH",
-					headers: { "Content-Type": "application/json",
-						"If-Match": etag },
-					body: JSON.stringify(mine),
-				});
-				if (response.ok)
-					return this.accept(row, response);
-				if (response.status !== 404 && response.status !== 412)
-					throw new Error(await reason(response));
-			}
-			const current = await this.fetch(url);
-			if (current.status === 404)
+			const written = etag && await this.api.write(id, mine, etag);
+			if (written)
+				return this.accept(row, written);
+			const current = await this.api.read(id);
+			if (!current)
 				return this.deletedElsewhere(row, mine);
-			if (!current.ok)
-				throw new Error(await reason(current));
-			await this.accept(row, current);
-			const theirs = row.task!;
+			this.accept(row, current);
+			const theirs = current.task;
 			const unseen = etag !== null || !sameText(theirs, base);
-			etag = row.etag;
+			etag = current.etag;
 			if (!etag)
 				throw new Error("the server sent no version with it");
 			// An earlier try of ours may have got through unanswered.
@@ -500,14 +440,13 @@ export class TaskList {
 			if (!unseen)
 				continue;
 			const choice = await this.ask(mine, theirs);
-			if (choice === "theirs")
-				return;
 			if (choice === "edit") {
 				const { title, description } = theirs;
-				this.store.set({ editing: { key: row.key, ...mine,
-					base: { title, description } } });
-				return;
+				row.editing = { ...(row.editing ?? mine),
+					base: { title, description } };
 			}
+			if (choice !== "mine")
+				return;
 		}
 	}
 
@@ -535,9 +474,12 @@ export class TaskList {
 
 	remove(rows: Row[]) {
 		this.commit();
-		if (rows.some((row) => row.key === this.store.get().editing?.key))
-			this.cancel();
+		for (const row of rows)
+			row.editing = null;
 		this.undoable = rows;
+		this.keep();
+		// The page may be left before the time ends: with a token that lasts.
+		void this.auth.user();
 		this.store.set({ undo: rows.length === 1
 			? `Deleted ${quoted(shown(rows[0]!).title)}.`
 			: `Deleted ${rows.length} tasks.` });
@@ -547,18 +489,20 @@ export class TaskList {
 	undo() {
 		clearTimeout(this.undoTimer);
 		this.undoable = [];
+		this.keep();
 		this.store.set({ undo: null });
 	}
 
-	// The time to undo stands still while the pointer or the focus is there.
+	// While the pointer or the focus is there, there is more time to undo; not
+	// for ever, since a pointer may be left lying.
 	hold() {
-		clearTimeout(this.undoTimer);
+		this.resume(UNDO_HELD_MS);
 	}
 
-	resume() {
+	resume(time = UNDO_MS) {
 		clearTimeout(this.undoTimer);
 		if (this.undoable.length)
-			this.undoTimer = window.setTimeout(() => this.commit(), UNDO_MS);
+			this.undoTimer = window.setTimeout(() => this.commit(), time);
 	}
 
 	private commit() {
@@ -578,20 +522,15 @@ export class TaskList {
 		this.keep();
 		row.queue = Promise.all([row.queue, after]).then(() => {});
 		const { title } = shown(row);
-		this.queue(row, `${title ? quoted(title) : "A task"} was not deleted`, async () => {
-			if (!row.task) {
-				this.deleting.delete(row);
-				return;
-			}
-			const { id } = row.task;
+		const name = title ? quoted(title) : "A task";
+		this.queue(row, `${name} was not deleted`, async () => {
 			try {
-				const response = await this.fetch(`${this.base}/${id}`,
-					{ method: "DELETE" });
-				// Somebody else may have deleted it first.
-				if (!response.ok && response.status !== 404)
-					throw new Error(await reason(response));
-				this.gone.add(id);
-				this.drop(row);
+				// A new task that was refused is not there to be deleted.
+				if (row.task) {
+					await this.api.remove(row.task.id);
+					this.gone.add(row.task.id);
+					this.drop(row);
+				}
 			} finally {
 				this.deleting.delete(row);
 				this.keep();
@@ -607,17 +546,15 @@ export class TaskList {
 			const { rows } = this.store.get();
 			await Promise.all(rows.map((row) => row.queue));
 			const found: Row[] = [];
-			let path: string | null = this.query("completed", PAGE_MAX);
+			let path: string | null = this.api.list("completed", PAGE_MAX);
 			while (path) {
-				const response: Response = await this.fetch(path);
-				if (!response.ok)
-					throw new Error(await reason(response));
-				for (const task of await response.json() as Task[])
+				const page: Page = await this.api.page(path);
+				const { rows } = this.store.get();
+				for (const task of page.tasks)
 					if (!this.gone.has(task.id))
-						found.push(this.store.get().rows.find((row) =>
-							row.task?.id === task.id)
+						found.push(rows.find((row) => row.task?.id === task.id)
 							?? newRow(task.id, task, task));
-				path = nextLink(response);
+				path = page.next;
 			}
 			const doomed = found.filter((row) => !this.deleting.has(row)
 				&& !this.undoable.includes(row));

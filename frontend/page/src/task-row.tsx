@@ -1,17 +1,16 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Editing, Row, TaskList } from "./task-list";
+import { shown, type Row, type TaskList } from "./task-list";
 
 interface Props {
 	row: Row;
-	content: { title: string; description: string | null; completed: boolean };
 	list: TaskList;
-	editing: Editing | null;
 	// Moves the focus to the same control of another row, as this one goes.
 	moveOn(kind: string): void;
 }
 
-export function TaskRow({ row, content, list, editing, moveOn }: Props) {
-	const { title, description, completed } = content;
+export function TaskRow({ row, list, moveOn }: Props) {
+	const { title, description, completed } = shown(row);
+	const editing = row.editing !== null;
 	const button = useRef<HTMLButtonElement>(null);
 	const wasEditing = useRef(false);
 
@@ -19,11 +18,11 @@ export function TaskRow({ row, content, list, editing, moveOn }: Props) {
 	useLayoutEffect(() => {
 		if (!editing && wasEditing.current)
 			button.current?.focus();
-		wasEditing.current = editing !== null;
-	}, [editing !== null]);
+		wasEditing.current = editing;
+	}, [editing]);
 
 	if (editing)
-		return <li class="task"><Editor editing={editing} list={list} /></li>;
+		return <li class="task"><Editor row={row} list={list} /></li>;
 
 	const unsaved = !row.task || row.unsaved.length > 0;
 	function remove(kind: string) {
@@ -58,45 +57,50 @@ export function TaskRow({ row, content, list, editing, moveOn }: Props) {
 	);
 }
 
-function Editor({ editing, list }: { editing: Editing; list: TaskList }) {
-	const [problem, setProblem] = useState<string | null>(null);
+function Editor({ row, list }: { row: Row; list: TaskList }) {
+	const [wrong, setWrong] = useState<string | null>(null);
+	const form = useRef<HTMLFormElement>(null);
 	const input = useRef<HTMLInputElement>(null);
+	const { title, description } = row.editing!;
+	const id = (name: string) => `${name}-${row.key}`;
 
 	useLayoutEffect(() => {
 		input.current?.focus();
 		input.current?.select();
+		form.current?.scrollIntoView({ block: "nearest" });
 	}, []);
 
 	return (
-		<form class="edit" onSubmit={(event) => {
+		<form class="edit" ref={form} onSubmit={(event) => {
 			event.preventDefault();
-			setProblem(list.save());
+			setWrong(list.save(row));
 		}} onKeyDown={(event) => {
 			// Not the Enter and Esc with which a word is composed.
 			if (event.isComposing)
 				return;
 			if (event.key === "Escape") {
 				event.preventDefault();
-				list.cancel();
+				list.cancel(row);
 			} else if (event.key === "Enter"
 					&& (event.ctrlKey || event.metaKey)) {
 				event.preventDefault();
-				setProblem(list.save());
+				setWrong(list.save(row));
 			}
 		}}>
-			<label for="edit-title">Title</label>
-			<input id="edit-title" type="text" dir="auto" ref={input}
-				autocomplete="off" value={editing.title} aria-describedby="wrong"
-				onInput={(event) => list.type({
+			<label for={id("title")}>Title</label>
+			<input id={id("title")} type="text" dir="auto" ref={input}
+				autocomplete="off" value={title} aria-describedby={id("wrong")}
+				onInput={(event) => list.type(row, {
 					title: event.currentTarget.value })} />
-			<label for="edit-more">Description</label>
-			<textarea id="edit-more" rows={3} dir="auto"
-				value={editing.description ?? ""} onInput={(event) => list.type({
+			<label for={id("more")}>Description</label>
+			<textarea id={id("more")} rows={3} dir="auto"
+				aria-describedby={id("wrong")} value={description ?? ""}
+				onInput={(event) => list.type(row, {
 					description: event.currentTarget.value || null })} />
-			<p id="wrong" class="problem" role="alert">{problem}</p>
+			<p id={id("wrong")} class="problem" role="alert">{wrong}</p>
 			<p class="choices">
 				<button class="main">Save</button>
-				<button type="button" onClick={() => list.cancel()}>
+				<button type="button" onClick={() => list.cancel(row)}>
 					Cancel</button>
 			</p>
 		</form>

@@ -3,7 +3,8 @@ import type { User } from "./auth-fetch";
 import { ConflictDialog } from "./conflict";
 import { session, signOut } from "./session";
 import { useStore } from "./store";
-import { shown, type Filter, type TaskList } from "./task-list";
+import type { Filter } from "./task-api";
+import { shown, type TaskList } from "./task-list";
 import { TaskRow } from "./task-row";
 
 const FILTERS: Filter[] = ["all", "pending", "completed"];
@@ -43,8 +44,10 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 	const { switched } = useStore(session);
 	const [leaving, setLeaving] = useState(false);
 	const input = useRef<HTMLInputElement>(null);
-	const { filter, notice } = state;
+	const { filter, next, notice } = state;
 	const rows = list.visible();
+	// As far as is known here.
+	const someCompleted = next || state.rows.some((row) => shown(row).completed);
 
 	useEffect(() => {
 		const show = () => list.show(filterOfAddress());
@@ -54,7 +57,7 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 	}, [list]);
 
 	useLayoutEffect(() => {
-		if (!state.editing)
+		if (!state.rows.some((row) => row.editing))
 			input.current?.focus();
 	}, [list]);
 
@@ -80,12 +83,14 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 		input.current?.focus();
 	}
 
-	async function leave() {
+	async function leave(anyway = false) {
 		setLeaving(true);
-		const failed = await signOut();
+		const failed = await signOut(anyway);
 		setLeaving(false);
 		if (failed)
-			list.store.set({ notice: { kind: "error", text: failed } });
+			list.notify("error", failed.text, failed.anyway
+				? { label: "Sign out anyway", run: () => leave(true) }
+				: undefined);
 	}
 
 	// The focus goes on to the next row, or the one before the last.
@@ -100,10 +105,11 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 			<div class="scroll">
 			<div class="column">
 			<header>
-				<h1>Tasks</h1>
+				<h1><img src="/icon.svg" alt="" />Tasks</h1>
 				<p class="who">
 					<span title={user.email}>{user.email}</span>
-					<button type="button" onClick={leave} disabled={leaving}>
+					<button type="button" class="quiet"
+						onClick={() => leave()} disabled={leaving}>
 						{leaving ? "One moment…" : "Sign out"}
 					</button>
 				</p>
@@ -111,7 +117,7 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 			<main>
 				{switched && <p class="notice info" role="status">
 					You are now signed in as {user.email}; these are your tasks.
-					<button type="button" onClick={() =>
+					<button type="button" class="quiet" onClick={() =>
 						session.set({ switched: false })}>OK</button>
 				</p>}
 
@@ -129,16 +135,11 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 					<button class="main">Add</button>
 				</form>
 
-				<div class="bar">
-					<nav aria-label="Show">
-						{FILTERS.map((name) => <a key={name} href={`#${name}`}
-							aria-current={name === filter ? "page" : undefined}>
-							{name[0]!.toUpperCase() + name.slice(1)}</a>)}
-					</nav>
-					<button type="button" onClick={() => list.clearCompleted()}>
-						Clear completed
-					</button>
-				</div>
+				<nav aria-label="Show">
+					{FILTERS.map((name) => <a key={name} href={`#${name}`}
+						aria-current={name === filter ? "page" : undefined}>
+						{name[0]!.toUpperCase() + name.slice(1)}</a>)}
+				</nav>
 
 				<div role="alert">
 					{notice?.kind === "error" && <Message list={list} />}
@@ -149,20 +150,22 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 
 				<ul class="tasks" aria-label="Tasks" aria-busy={state.loading}>
 					{rows.map((row, index) => <TaskRow key={row.key} row={row}
-						content={shown(row)} list={list}
-						editing={state.editing?.key === row.key
-							? state.editing : null}
+						list={list}
 						moveOn={(kind) => focusAfter(index, kind)} />)}
 				</ul>
 				{!rows.length && <p class="none">
 					{state.loading ? "Loading…" : NONE[filter]}
 				</p>}
-				{state.next && <p class="none">
-					<button type="button" onClick={() => list.more()}
+				<p class="below">
+					{next && <button type="button" onClick={() => list.more()}
 						disabled={state.loading}>
 						{state.loading ? "Loading…" : "Load more"}
-					</button>
-				</p>}
+					</button>}
+					{someCompleted && <button type="button" class="quiet"
+						onClick={() => list.clearCompleted()}>
+						Clear completed
+					</button>}
+				</p>
 			</main>
 			</div>
 			</div>
@@ -193,7 +196,8 @@ function Message({ list }: { list: TaskList }) {
 				list.dismiss();
 				action.run();
 			}}>{action.label}</button>}
-			<button type="button" onClick={() => list.dismiss()}>Dismiss</button>
+			<button type="button" class="quiet" onClick={() => list.dismiss()}>
+				Dismiss</button>
 		</p>
 	);
 }
