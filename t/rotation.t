@@ -67,4 +67,31 @@ refused($before, 'one from after it is not known before', $new, '"2"');
 taken($after, 'but is after', $new, '"2"');
 refused(with("2:$new"), 'nor is the old one once it is struck out', $old, '"1"');
 
+# The issuer signs with the first, as it reads the setting by itself.
+SKIP: {
+	my $frontend = $stack->frontend;
+	skip "Better Auth is not here", 9 if !defined $frontend;
+	my $sign = <<'END';
+import { createAuth, createDatabase } from "./issuer/auth.js";
+import { readSettings } from "./issuer/settings.js";
+const settings = readSettings(process.env);
+const jwt = createAuth(settings, createDatabase(settings.database)).options.plugins[0];
+console.log(await jwt.options.jwt.sign(JSON.parse(process.argv[1])));
+process.exit(0);
+END
+	my $claims = Token::payload(Token::claims($user{1}, $stack->issuer, $stack->audience));
+	for (["2:$new,1:$old", 2], [" 02 :\t$new , 1:$old", 2], ["1x:$old", 1], ["0:$new:colon,2:$old", 0]) {
+		my ($setting, $kid) = @$_;
+		local @ENV{qw(BETTER_AUTH_SECRETS BETTER_AUTH_URL ISSUER_DATABASE ISSUER_SOCKET)} = ($setting, 'https://todo.example', 'mysql://x@localhost/x', '/x');
+		delete local @ENV{qw(BETTER_AUTH_SECRET BETTER_AUTH_SECRET_FILE)};
+		chdir $frontend or die $!;
+		open my $node, '-|', './node', '--input-type=module', '-e', $sign, $claims or die $!;
+		chomp(my $token = <$node> // '');
+		close $node;
+		is(Token::unb64u($token =~ s/\..*//r), qq({"alg":"HS256","typ":"JWT","kid":"$kid"}), "the issuer signs with $kid as the kid");
+		answers($stack->fastcgi(with($setting))->send('GET', '/api/me', [[Authorization => "Bearer $token"]]), 200, 'and the program takes it');
+	}
+	refused(with("2:$new,1:$old"), 'but not every secret by that kid', $old, '"2"');
+}
+
 $stack->done;

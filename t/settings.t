@@ -4,6 +4,9 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IPC::Open2;
+use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 use Facts;
 use Stack;
@@ -11,6 +14,7 @@ use Token qw(claims payload);
 
 my $stack = Stack->new(inside => 1);
 my $program = $stack->program;
+my $root = Stack->root;
 my $secret = 's3cret-' . 'x' x 40;
 my $url = 'https://todo.example';
 my @clean = map { $_ => undef } qw(BETTER_AUTH_SECRET BETTER_AUTH_SECRET_FILE BETTER_AUTH_SECRETS BETTER_AUTH_URL JWT_ISSUER JWT_AUDIENCE JWT_LEEWAY JWT_MAX_LIFETIME TODO_LOG);
@@ -26,8 +30,16 @@ sub file ($name, $content) {
 
 sub lines ($text) { scalar(() = $text =~ /\n/g) }
 
+# What the issuer of tokens is to say of the same settings, in the end.
+my @shared;
+sub share ($setting, $name, $means, %env) {
+	push @shared, { setting => $setting, name => $name, means => $means,
+		env => { map { $_ => encode_base64($env{$_}, '') } grep { defined $env{$_} } keys %env } };
+}
+
 sub right ($name, %env) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	share('', $name, undef, %right, %env);
 	my ($exit, $out, $err) = $program->run({ %right, %env }, '-t');
 	is($exit, 0, "right: $name") or diag($out, $err);
 	is(lines("$out$err"), 1, 'and said on one line') or diag($out, $err);
@@ -36,6 +48,7 @@ sub right ($name, %env) {
 
 sub wrong ($setting, $name, %env) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	share($setting, $name, undef, %right, %env);
 	my ($exit, $out, $err) = $program->run({ %right, %env }, '-t');
 	is($exit, 78, "wrong: $name") or diag($out, $err);
 	is(lines("$out$err"), 1, 'and said on one line') or diag($out, $err);
@@ -130,10 +143,11 @@ sub me ($worker, $claims = {}, %o) {
 	return $client->send('GET', '/api/me', [[Authorization => "Bearer $token"]]);
 }
 
-for (['https://todo.example', 'https://todo.example'], ['HTTPS://Todo.Example', 'https://todo.example'], ['https://todo.example/', 'https://todo.example'],
+my @origins = (['https://todo.example', 'https://todo.example'], ['HTTPS://Todo.Example', 'https://todo.example'], ['https://todo.example/', 'https://todo.example'],
 	['https://todo.example/api/auth?x=1#y', 'https://todo.example'], ['https://todo.example:443/x', 'https://todo.example'], ['https://todo.example:8443', 'https://todo.example:8443'],
 	['http://todo.example:80', 'http://todo.example'], ['http://todo.example:443', 'http://todo.example:443'], ['https://todo.example:80', 'https://todo.example:80'], ['http://LOCALHOST:3000/', 'http://localhost:3000'],
-	['http://[::1]:3000/', 'http://[::1]:3000'], ['https://127.0.0.1:8443', 'https://127.0.0.1:8443']) {
+	['http://[::1]:3000/', 'http://[::1]:3000'], ['https://127.0.0.1:8443', 'https://127.0.0.1:8443']);
+for (@origins) {
 	my ($set, $origin) = @$_;
 	my $worker = $program->worker(%right, BETTER_AUTH_URL => $set);
 	answers(me($worker, {}, issuer => $origin), 200, "$set makes issuer and audience $origin");
@@ -183,6 +197,47 @@ for my $line ('default-character-set=latin1', "init-command=SET sql_mode = '', a
 	$stack->sql("KILL CONNECTION $its");
 	poll { !grep { $_ == $its } $connections->() } 'its connection is cut';
 	answers($alice->post('/tasks', { title => 'task 3' }), 201, 'reconnect=1: a lost connection is ours to make anew, statements and all');
+}
+
+# The issuer of tokens reads the same file, and to the same effect. ----------
+
+my $read = <<'END';
+import { readFileSync } from "node:fs";
+const { readSettings, SettingsError } = await import(process.argv[1]);
+const say = ({ env }) => {
+	const settings = { ISSUER_DATABASE: "mysql://x@localhost/x", ISSUER_SOCKET: "/x" };
+	for (const [name, bytes] of Object.entries(env))
+		settings[name] = Buffer.from(bytes, "base64").toString();
+	try {
+		const { baseURL, issuer, audience, lifetime } = readSettings(settings);
+		return { wrong: "", means: { baseURL, issuer, audience, lifetime } };
+	} catch (error) {
+		if (!(error instanceof SettingsError))
+			throw error;
+		return { wrong: error.message };
+	}
+};
+console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(say)));
+END
+share('', "the URL $_->[0]", { baseURL => $_->[1], issuer => $_->[1], audience => $_->[1], lifetime => 86400 }, %right, BETTER_AUTH_URL => $_->[0]) for @origins;
+share('', 'issuer, audience and lifetime', { baseURL => $url, issuer => 'me', audience => 'you', lifetime => 60 }, %right, JWT_ISSUER => 'me', JWT_AUDIENCE => 'you', JWT_MAX_LIFETIME => 60);
+# It needs a URL, and has no part in these.
+@shared = grep { $_->{env}{BETTER_AUTH_URL} && $_->{setting} !~ /\A(?:JWT_LEEWAY|TODO_)/ } @shared;
+# These are refused because browsers, and Better Auth, would read another host.
+@shared = grep { $_->{name} !~ m{\AURL (?:https:///x|http:todo\.example/x y)\z} } @shared;
+my $pid = open2(my $from, my $to, $stack->frontend . '/node', '--input-type=module', '-e', $read, "$root/frontend/issuer/settings.js");
+print {$to} JSON::PP->new->encode(\@shared);
+close $to;
+my @said = JSON::PP->new->decode(join('', <$from>) || '[]')->@*;
+waitpid $pid, 0;
+is(scalar @said, scalar @shared, 'the issuer is asked about ' . @shared . ' of these');
+for my $case (@shared) {
+	my $said = shift @said // {};
+	my $name = "the issuer: $case->{name}";
+	if ($case->{setting}) { like($said->{wrong}, qr/\A$case->{setting}\b/, "$name is wrong") }
+	elsif (!$case->{means}) { is($said->{wrong}, '', "$name is right") }
+	else { is_deeply($said->{means}, $case->{means}, $name) }
+	unlike($said->{wrong}, qr/s3cret|xxxxx/, 'and no secret is given away');
 }
 
 $stack->done;

@@ -1,6 +1,7 @@
 // The log: one line of key=value per event on standard error, as todo-fcgi
 // writes it. Never a secret, a token, a cookie, a password or an address:
-// of what others hand over, only messages and error codes are written.
+// of what others hand over, only messages and error codes are written, and of
+// MariaDB's errors only the codes.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
@@ -35,6 +36,14 @@ export function isOutage(error) {
 	return false;
 }
 
+// What an error is called in the log. What MariaDB says may quote what was to be
+// stored: "Duplicate entry 'ada@example.org' for key 'email'".
+export function reasonOf(error) {
+	while (error.cause instanceof Error)
+		error = error.cause;
+	return error.sqlMessage === undefined ? error.message : error.code;
+}
+
 // Better Auth's logger.
 export function betterAuthLog(level, message, ...details) {
 	const error = [message, ...details].find((d) => d instanceof Error);
@@ -44,7 +53,7 @@ export function betterAuthLog(level, message, ...details) {
 	// It calls a client's mistakes errors as well, such as a wrong Origin.
 	const failed = level === "error" && error;
 	log(failed ? "error" : level === "info" ? "info" : "warning", "better_auth", {
-		message: message instanceof Error ? message.message : message,
-		...(error && { error: error.cause?.message ?? error.message }),
+		message: message instanceof Error ? reasonOf(message) : message,
+		...(error && { error: reasonOf(error) }),
 	});
 }

@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import { createConnection } from "node:net";
 import { toNodeHandler } from "better-auth/node";
 import { createAuth, createDatabase, migrate } from "./auth.js";
-import { isOutage, log, requestStore } from "./log.js";
+import { isOutage, log, reasonOf, requestStore } from "./log.js";
 import { readSettings, SettingsError } from "./settings.js";
 
 const EX_CONFIG = 78;
@@ -66,8 +66,7 @@ async function answer(auth, request) {
 		response = await requestStore.run(store, () => auth.handler(request));
 	} catch (error) {
 		store.outage = isOutage(error);
-		log("error", "request", { reason: error.cause?.message
-			?? error.message });
+		log("error", "request", { reason: reasonOf(error) });
 		response = problem(request, { title: "Internal Server Error",
 			status: 500, code: "internal", detail: "Internal error" });
 	}

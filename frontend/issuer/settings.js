@@ -4,11 +4,12 @@
 // serves both: what makes that program refuse to start makes this one refuse,
 // with the same exit status.
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 
 export class SettingsError extends Error {}
 
 const SECRET_BYTES_MIN = 32;
+const SECRET_BYTES_MAX = 65_536;
 const SECRETS_MAX = 4;
 const LIFETIME_MAX = 24 * 60 * 60;
 
@@ -53,14 +54,34 @@ function checkSecret(secret, name) {
 			+ "at either end (a file's last line feed counts)");
 	if (Buffer.byteLength(secret) < SECRET_BYTES_MIN)
 		throw new SettingsError(`${name}: shorter than ${SECRET_BYTES_MIN} bytes`);
+	if (Buffer.byteLength(secret) > SECRET_BYTES_MAX)
+		throw new SettingsError(`${name}: longer than ${SECRET_BYTES_MAX} bytes`);
+	if (secret.includes("\0"))
+		throw new SettingsError(`${name}: holds a NUL byte`);
 	if (secret === BETTER_AUTH_DEFAULT)
 		throw new SettingsError(`${name}: is Better Auth's built-in default`);
+}
+
+// Only so much as shows that it is too long: it may be one without end.
+function readFile(path) {
+	const buffer = Buffer.alloc(SECRET_BYTES_MAX + 1);
+	const file = openSync(path);
+	try {
+		let length = 0, more;
+		do {
+			more = readSync(file, buffer, length, buffer.length - length, null);
+			length += more;
+		} while (more > 0 && length < buffer.length);
+		return buffer.subarray(0, length);
+	} finally {
+		closeSync(file);
+	}
 }
 
 function secretFile(path) {
 	let bytes;
 	try {
-		bytes = readFileSync(path);
+		bytes = readFile(path);
 	} catch (error) {
 		throw new SettingsError(`BETTER_AUTH_SECRET_FILE: ${error.message}`);
 	}

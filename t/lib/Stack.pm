@@ -75,7 +75,7 @@ sub _staging (@verb) {
 sub _shared ($o) {
 	if ($ENV{STAGING_URL}) {
 		return map { $_ => $ENV{$_} } grep { defined $ENV{$_} }
-		    qw(STAGING_URL STAGING_CA STAGING_DIR STAGING_BUILD BETTER_AUTH_SECRET
+		    qw(STAGING_URL STAGING_CA STAGING_DIR STAGING_BUILD STAGING_FRONTEND BETTER_AUTH_SECRET
 		    BETTER_AUTH_SECRETS BETTER_AUTH_URL JWT_ISSUER JWT_AUDIENCE);
 	}
 	_staging('up', '--quiet', '>&2');
@@ -142,6 +142,13 @@ sub read ($self, $name) {
 	local $/;
 	return <$f>;
 }
+
+# The folder with the issuer and what it needs, if there is one.
+sub frontend ($self) {
+	my ($dir) = grep { -d "$_/node_modules/better-auth" } defined $self->{build} ? dirname($self->{build}) . '/frontend' : (), "$ROOT/frontend";
+	return $dir;
+}
+
 sub pid ($self, $name) { $self->read("run/$name.pid") =~ /(\d+)/ ? $1 : die "no pid of $name" }
 
 sub _settings ($self) {
