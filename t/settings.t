@@ -75,11 +75,12 @@ wrong('BETTER_AUTH_SECRET', "Better Auth's built-in default", BETTER_AUTH_SECRET
 # In a file.
 my %in_file = (BETTER_AUTH_SECRET => undef);
 right('a file', %in_file, BETTER_AUTH_SECRET_FILE => file('right', $secret));
+right('64 KiB', %in_file, BETTER_AUTH_SECRET_FILE => file('most', 'y' x 65536));
 wrong('BETTER_AUTH_SECRET_FILE', $_->[0], %in_file, BETTER_AUTH_SECRET_FILE => $_->[1]) for
     ['no such file', '/nonexistent/secret'], ['a folder', '/tmp'], ['an empty file', file('empty', '')],
     ['a short file', file('short', 'y' x 31)], ['a file that ends in a line feed', file('lf', "$secret\n")],
     ['a file that begins with a blank', file('blank', " $secret")], ['the built-in default', file('default', 'better-auth-secret-12345678901234567890')],
-    ['NUL in it', file('nul', "y\0" . 'y' x 40 . "\0")], ['a file without end', '/dev/zero'];
+    ['NUL in it', file('nul', "y\0" . 'y' x 40)], ['64 KiB and a byte', file('long', 'y' x 65537)], ['a file without end', '/dev/zero'];
 
 # Several of them.
 sub secrets (@s) { (BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => join ',', @s) }
