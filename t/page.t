@@ -19,12 +19,7 @@ my $stack = Stack->new(private => 1, issuer => 1);
 my $root = Stack->root;
 my $shots = ($shared // $stack->dir) . '/screenshots';
 make_path($shots);
-
-# The staging script, on the stack of this script.
-sub staging (@verb) {
-	local $ENV{STAGING_DIR} = $stack->dir;
-	system("$root/t/staging @verb >/dev/null") == 0 or die "t/staging @verb";
-}
+unlink glob "$shots/*.png";
 
 # Has the issuer make tokens that live so many seconds.
 my $lifetime = 86400;
@@ -33,14 +28,18 @@ sub tokens ($seconds) {
 	open my $settings, '>>', $stack->file('etc/settings.env') or die $!;
 	print {$settings} 'TOKEN_LIFETIME=', $lifetime = $seconds, "\n";
 	close $settings;
-	staging('issuer-stop');
-	staging('issuer-start');
+	$stack->staging('issuer-stop');
+	$stack->staging('issuer-start');
 }
+
+# What t/staging says at the end, to somebody who has only that to go by.
+my ($address) = $stack->staging('up') =~ m{browser.*:\n\n +(https://\S+)\n};
+is($address, $stack->url . '/', 't/staging up names the address of the page');
 
 # What a script may ask for, and how it is done.
 my %do = (
-	'database stop' => sub { staging('db-stop') },
-	'database start' => sub { staging('db-start') },
+	'database stop' => sub { $stack->staging('db-stop') },
+	'database start' => sub { $stack->staging('db-start') },
 	tokens => \&tokens,
 	sql => sub ($statement) { $stack->sql($statement) },
 );
@@ -65,7 +64,7 @@ sub play ($script) {
 	return $?;
 }
 
-$ENV{STAGING_URL} = $stack->url;
+$ENV{STAGING_URL} = $address // die;
 $ENV{STAGING_CA} = $ENV{NODE_EXTRA_CA_CERTS} = $stack->file('etc/ca.pem');
 $ENV{PAGE_SCREENSHOTS} = $shots;
 
@@ -76,10 +75,34 @@ for my $script (sort glob "$root/t/page/*.mjs") {
 	is(play($script), 0, "$name goes to its end");
 }
 
+# The pictures, and those among them that the README shows.
+my @readme = do {
+	open my $f, '<', "$root/README.md" or die $!;
+	local $/;
+	<$f> =~ m{"frontend/screenshots/([\w-]+)\.png"}g;
+};
+is(scalar @readme, 2, "the README shows @readme");
+SKIP: {
+	skip 'only some scenes', 1 if $ENV{PAGE_SCENE};
+	my @missing = grep { !-s "$shots/$_.png" } @readme, qw(sign-in no-tasks edit
+	    tasks tasks-dark phone phone-dark undo conflict offline unavailable
+	    session-ended);
+	is_deeply(\@missing, [], "pictures of the main states are in $shots");
+}
 if ($ENV{PAGE_README}) {
 	make_path("$root/frontend/screenshots");
 	copy("$shots/$_.png", "$root/frontend/screenshots/$_.png") or die "$_: $!"
-	    for qw(tasks phone-dark);
+	    for @readme;
+}
+ok(-s "$root/frontend/screenshots/$_.png", "$_ is there for the README") for @readme;
+
+# Nothing of what lets somebody in is written down.
+for my $log (glob $stack->file('log/*.log')) {
+	my $name = $log =~ s{.*/}{}r;
+	my @lines = $stack->log_lines($name);
+	next if !@lines;
+	my @bad = grep { /eyJ[\w-]+\.|correct horse|session_token|\@example\.org/ } @lines;
+	ok(!@bad, "no token, password or address in $name") or diag($bad[0]);
 }
 
 # The scripts stop the database, delete sessions and spoil tokens.

@@ -240,5 +240,14 @@ for my $case (@shared) {
 	else { is_deeply($said->{means}, $case->{means}, $name) }
 	unlike($said->{wrong}, qr/s3cret|xxxxx/, 'and no secret is given away');
 }
+SKIP: {
+	my $frontend = $stack->frontend;
+	skip 'Better Auth is not here', 4 if !defined $frontend;
+	my $log = qx{cd "$frontend" && env -i PATH="\$PATH" BETTER_AUTH_SECRET=s3cret-short BETTER_AUTH_URL=$url ./node issuer/main.js 2>&1};
+	is($? >> 8, 78, 'the issuer with a wrong setting ends with 78');
+	is(lines($log), 1, 'and says so on one line') or diag($log);
+	like($log, qr/BETTER_AUTH_SECRET/, 'which names it');
+	unlike($log, qr/s3cret/, 'and holds no secret');
+}
 
 $stack->done;
