@@ -3,9 +3,10 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/faults";
 use Test::More;
 use Facts;
+use Faults qw(sanitized);
 use Stack;
 
 my $seed = $ENV{FUZZ_SEED} // time % 1_000_000;
@@ -85,10 +86,34 @@ if ($stack->dir) {
 		    map { [$_ => bytes(int rand 30)] } grep { rand() < .3 } qw(If-Match If-None-Match Idempotency-Key));
 		my $target = any($alice->tasks, $alice->tasks . '/' . $id, $alice->tasks . '?' . bytes(20), '/api/' . bytes(10), '/' . bytes(30), bytes(10));
 		my $method = any(qw(GET POST PUT PATCH OPTIONS), bytes(5));
-		my $answer = $stack->of_others(sub { $direct->send($method, $target, \@headers, body()) });
+		my %id = rand() < .3 ? (first => [[REQUEST_ID => bytes(1 + int rand 200)]]) : ();
+		my $answer = $stack->of_others(sub { $direct->send($method, $target, \@headers, body(), %id) });
 		$bad++, diag($answer->dump) if $answer->status >= 500;
 	}
 	is($bad, 0, 'nor over FastCGI');
+	for (["a\rX-Evil: 1", undef], ["\xe9", undef], ['x' x 129, undef], ['x' x 128, 'x' x 128], ['req-1.2:3"', 'req-1.2:3"']) {
+		my ($sent, $echoed) = @$_;
+		my $answer = $stack->of_others(sub { $direct->send('GET', '/healthz', [], undef, first => [[REQUEST_ID => $sent]]) });
+		is($answer->id, $echoed, 'a request id that is ' . (defined $echoed ? 'sound comes back' : 'not sound is none'));
+	}
+
+}
+
+# A parameter that is said to be longer than all memory: libfcgi 2.4.2 ends the
+# worker then. Another takes its place, and the others go on. (AddressSanitizer
+# has its own opinion of such a size.)
+if ($stack->dir && !sanitized($stack->{build})) {
+	my $pool = $stack->program->pool(master => 2);
+	poll { my @w = $pool->workers; @w == 2 && $pool->log =~ /(?:event=ready.*){2}/s } 'a pool of two';
+	for (1 .. 3) {
+		my %old = map { $_ => 1 } $pool->workers;
+		my $socket = IO::Socket::UNIX->new(Peer => $pool->socket) or die $!;
+		my $lengths = pack 'NN', 0xfffffffe, 0xc0000002;
+		$socket->syswrite(pack('CCnnxxnCx5', 1, 1, 1, 8, 1, 0) . pack('CCnnxx', 1, 4, 1, length $lengths) . $lengths);
+		is($stack->fastcgi($pool)->send('GET', '/healthz')->status, 200, 'the other answers');
+		poll { my @w = $pool->workers; @w == 2 && grep { !$old{$_} } @w } 'and there are two again';
+	}
+	like($pool->log, qr/event=worker_died .*signal=6/, 'which the log tells');
 }
 
 $stack->done;
