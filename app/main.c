@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -85,9 +86,11 @@ static int
 descriptor_named(const char *name, struct stat *st)
 {
 	const char *text = getenv(name);
-	int fd = text == NULL ? -1 : atoi(text);
+	long fd = text == NULL ? -1 : strtol(text, NULL, 10);
 
-	return fd > STDERR_FILENO && fstat(fd, st) == 0 ? fd : -1;
+	if (fd <= STDERR_FILENO || fd > INT_MAX || fstat((int)fd, st) != 0)
+		return -1;
+	return (int)fd;
 }
 
 /* Tell the master, if there is one, that this worker answers from now on. */
@@ -191,19 +194,19 @@ free_environment(char **environment)
 	free(environment);
 }
 
-/* Copy the environment to the heap.  Returns NULL if there is no memory. */
+/* Copy *environment* to the heap.  Returns NULL if there is no memory. */
 static char **
-copy_environment(void)
+copy_environment(char *const *environment)
 {
 	size_t count = 0;
 	char **copy;
 
-	while (environ[count] != NULL)
+	while (environment[count] != NULL)
 		count++;
 	if ((copy = calloc(count + 1, sizeof(*copy))) == NULL)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
-		if ((copy[i] = strdup(environ[i])) == NULL) {
+		if ((copy[i] = strdup(environment[i])) == NULL) {
 			free_environment(copy);
 			return NULL;
 		}
@@ -221,7 +224,7 @@ receive_settings(void)
 	struct stat st;
 	int fd = descriptor_named("TODO_SETTINGS_FD", &st);
 	size_t size, count = 0, start = 0;
-	char **list = NULL;
+	char **strings, **copy = NULL;
 	char *bytes;
 
 	if (fd < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
@@ -234,17 +237,16 @@ receive_settings(void)
 
 	for (size_t i = 0; i < size; i++)
 		count += bytes[i] == '\0';
-	list = calloc(count + 1, sizeof(*list));
-	for (size_t i = 0; list != NULL && i < count; i++) {
-		if ((list[i] = strdup(bytes + start)) == NULL) {
-			free_environment(list);
-			list = NULL;
-			break;
+	if ((strings = calloc(count + 1, sizeof(*strings))) != NULL) {
+		for (size_t i = 0; i < count; i++) {
+			strings[i] = bytes + start;
+			start += strlen(strings[i]) + 1;
 		}
-		start += strlen(bytes + start) + 1;
+		copy = copy_environment(strings);
+		free(strings);
 	}
 	(void)munmap(bytes, size);
-	return list;
+	return copy;
 }
 
 /*
@@ -275,7 +277,7 @@ supervise(const char *called, unsigned workers)
 	int exit_status;
 
 	if ((path = own_path(called, buffer, sizeof(buffer))) == NULL ||
-	    (copy = copy_environment()) == NULL) {
+	    (copy = copy_environment(environ)) == NULL) {
 		log_event(LOG_LEVEL_ERROR, "start", "role", "master", "reason",
 		    strerror(errno), NULL);
 		return EX_OSERR;
@@ -332,7 +334,7 @@ run(bool only_check, const char *called, unsigned workers)
 	if (status != STATUS_OK) {
 		/* One line where people look first, and one in the log. */
 		if (only_check || !log_is_stderr())
-			fprintf(stderr, "todo-fcgi: %s\n", complaint);
+			(void)fprintf(stderr, "todo-fcgi: %s\n", complaint);
 		if (!only_check)
 			log_event(LOG_LEVEL_ERROR, "settings", "reason",
 			    complaint, NULL);
@@ -352,7 +354,7 @@ run(bool only_check, const char *called, unsigned workers)
 static int
 usage(void)
 {
-	fprintf(stderr,
+	(void)fprintf(stderr,
 	    "usage: todo-fcgi           one worker, on the listening socket "
 	    "0\n"
 	    "       todo-fcgi -w N      N workers, replaced when they die\n"

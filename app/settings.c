@@ -365,7 +365,7 @@ read_keys(const struct reading *reading)
 static char
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 static bool

@@ -14,12 +14,20 @@ task_changed(const struct task_change *change, struct task_content content)
 	return content;
 }
 
+/* Are *a* and *b* both null, or the same text? */
+static bool
+same_description(struct slice a, struct slice b)
+{
+	if (a.data == NULL || b.data == NULL)
+		return a.data == b.data;
+	return slice_equal(a, b);
+}
+
 bool
 task_content_equal(const struct task_content *a, const struct task_content *b)
 {
 	return slice_equal(a->title, b->title) &&
-	    (a->description.data == NULL) == (b->description.data == NULL) &&
-	    slice_equal(a->description, b->description) &&
+	    same_description(a->description, b->description) &&
 	    a->completed == b->completed;
 }
 

@@ -12,7 +12,7 @@
 #define TASK_DESCRIPTION_MAX 1000
 
 /* The longest title, in bytes. */
-#define TASK_TITLE_BYTES (TASK_TITLE_MAX * 4)
+#define TASK_TITLE_BYTES ((size_t)TASK_TITLE_MAX * 4)
 
 /* What a client may say of a task. */
 struct task_content {
