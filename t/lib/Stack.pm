@@ -133,8 +133,6 @@ sub workers ($self) {
 
 sub dir ($self) { $self->{dir} }
 sub url ($self) { $self->{url} }
-# The issuer and the page, with what npm brought for them.
-sub frontend ($self) { $self->{env}{STAGING_FRONTEND} }
 sub tag ($self) { $self->{tag} }
 sub file ($self, $name) { "$self->{dir}/$name" }
 sub read ($self, $name) {
@@ -143,10 +141,10 @@ sub read ($self, $name) {
 	return <$f>;
 }
 
-# The folder with the issuer and what it needs, if there is one.
+# The folder of the issuer and the page, with what npm brought for them, if it is here.
 sub frontend ($self) {
-	my ($dir) = grep { -d "$_/node_modules/better-auth" } defined $self->{build} ? dirname($self->{build}) . '/frontend' : (), "$ROOT/frontend";
-	return $dir;
+	my $dir = $self->{env}{STAGING_FRONTEND};
+	return defined $dir && -d "$dir/node_modules" ? $dir : undef;
 }
 
 sub pid ($self, $name) { $self->read("run/$name.pid") =~ /(\d+)/ ? $1 : die "no pid of $name" }

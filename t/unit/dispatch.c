@@ -64,7 +64,7 @@ main(void)
 		struct slice start;
 		int status;
 
-		dispatch(&settings, db, pool, &request, &out);
+		dispatch(&settings, NULL, db, pool, &request, &out);
 		status = logged(log);
 		start = (struct slice) { out.data, success.length };
 		if (out.failed && status == 500)
