@@ -11,6 +11,7 @@ use Figures;
 
 my $PAGE = 20;
 my $GIANT = 1_000_000;	# the number of the tenant that has the most tasks
+my $LEAST = 0.15;	# seconds, below which there may be no answer yet
 my $AIM = 1.2;		# what a large case may cost of the small one
 my $MEMORY_AIM = 1.02;
 my @REFUSALS = qw(expired signature);
@@ -175,15 +176,17 @@ sub _play ($stage, $pool, $cases, $o) {
 		for my $i (0 .. $#$cases) {
 			for my $name (qw(small large)) {
 				# The first round meets tokens that no worker knows yet.
+				my $seconds = $o->{seconds} * ($round == 0 && $i == 0 ? 0.8 : 0.1);
+				$seconds = $LEAST if $seconds < $LEAST;
 				my $figures = $o->{measure}->($stage, $pool->{$name}, "$name$i",
-					'-t', $o->{seconds} * ($round == 0 && $i == 0 ? 0.8 : 0.1));
+					'-t', $seconds);
 				push $seen{$name}[$i]->@*, $figures if $round > 0;
 			}
 		}
 	}
 	for my $i (0 .. $#$cases) {
 		my %of = map { $_ => $seen{$_}[$i] } qw(small large);
-		my %time = map { $_ => [map { 1e6 / $_->{rate} } $of{$_}->@*] } keys %of;
+		my %time = map { $_ => [map { 1e6 / ($_->{rate} || 1) } $of{$_}->@*] } keys %of;
 		my %cpu = map {
 			$_ => [map { my $cpu = $_->{cpu};
 				$cpu->{nginx} + $cpu->{application} + $cpu->{mariadb} } $of{$_}->@*]
