@@ -4,9 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "siphash.h"
+#include "crypto.h"
 
 #define BUCKETS 1024
 
@@ -34,7 +33,7 @@ text_of(const struct entry *entry)
 }
 
 struct cache {
-	unsigned char key[SIPHASH_KEY_LENGTH];
+	struct crypto_hash *hash;
 	size_t cap;
 	size_t held; /* by all entries */
 	struct entry *oldest, *youngest;
@@ -49,8 +48,7 @@ cache_new(size_t cap)
 	if ((cache = calloc(1, sizeof(*cache))) == NULL)
 		return NULL;
 	cache->cap = cap;
-	if (getrandom(cache->key, sizeof(cache->key), 0) !=
-	    sizeof(cache->key)) {
+	if ((cache->hash = crypto_hash_new()) == NULL) {
 		free(cache);
 		return NULL;
 	}
@@ -80,15 +78,19 @@ cache_free(struct cache *cache)
 		return;
 	while (cache->oldest != NULL)
 		drop_oldest(cache);
+	crypto_hash_free(cache->hash);
 	free(cache);
 }
 
 const void *
 cache_find(const struct cache *cache, struct slice text)
 {
-	uint64_t hash = siphash(cache->key, text);
-	const struct entry *entry = cache->buckets[hash % BUCKETS];
+	const struct entry *entry;
+	uint64_t hash;
 
+	if (crypto_hash_value(cache->hash, text, &hash) != STATUS_OK)
+		return NULL;
+	entry = cache->buckets[hash % BUCKETS];
 	for (; entry != NULL; entry = entry->next)
 		if (entry->hash == hash && slice_equal(text_of(entry), text))
 			return entry->value;
@@ -99,9 +101,11 @@ void *
 cache_add(struct cache *cache, struct slice text, size_t size)
 {
 	struct entry *entry, **bucket;
+	uint64_t hash;
 	size_t room;
 
-	if (size > UINT32_MAX || text.length > UINT32_MAX)
+	if (size > UINT32_MAX || text.length > UINT32_MAX ||
+	    crypto_hash_value(cache->hash, text, &hash) != STATUS_OK)
 		return NULL;
 	room = sizeof(*entry) + size + text.length;
 	if (room > cache->cap)
@@ -112,7 +116,7 @@ cache_add(struct cache *cache, struct slice text, size_t size)
 		return NULL;
 
 	*entry = (struct entry) {
-		.hash = siphash(cache->key, text),
+		.hash = hash,
 		.size = (uint32_t)size,
 		.text_length = (uint32_t)text.length,
 	};

@@ -1,5 +1,7 @@
 #include "crypto.h"
 
+#include <stdlib.h>
+
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -203,5 +205,55 @@ crypto_open(struct pool *pool, const struct token_policy *policy,
 		return status;
 	bytes[length] = '\0';
 	*plain = (struct slice) { (const char *)bytes, length };
+	return STATUS_OK;
+}
+
+struct crypto_hash {
+	EVP_MAC_CTX *context;
+	unsigned char key[16];
+};
+
+struct crypto_hash *
+crypto_hash_new(void)
+{
+	struct crypto_hash *hash;
+	EVP_MAC *siphash;
+
+	if ((hash = calloc(1, sizeof(*hash))) == NULL)
+		return NULL;
+	if ((siphash = EVP_MAC_fetch(NULL, "SIPHASH", NULL)) != NULL)
+		hash->context = EVP_MAC_CTX_new(siphash);
+	EVP_MAC_free(siphash);
+	if (hash->context == NULL ||
+	    RAND_bytes(hash->key, sizeof(hash->key)) != 1) {
+		(void)failed(STATUS_INTERNAL);
+		crypto_hash_free(hash);
+		return NULL;
+	}
+	return hash;
+}
+
+void
+crypto_hash_free(struct crypto_hash *hash)
+{
+	if (hash == NULL)
+		return;
+	EVP_MAC_CTX_free(hash->context);
+	free(hash);
+}
+
+enum status
+crypto_hash_value(
+    const struct crypto_hash *hash, struct slice text, uint64_t *value)
+{
+	unsigned char bytes[16];
+	size_t length;
+
+	if (EVP_MAC_init(hash->context, hash->key, sizeof(hash->key), NULL) !=
+		1 ||
+	    EVP_MAC_update(hash->context, bytes_of(text), text.length) != 1 ||
+	    EVP_MAC_final(hash->context, bytes, &length, sizeof(bytes)) != 1)
+		return failed(STATUS_INTERNAL);
+	memcpy(value, bytes, sizeof(*value));
 	return STATUS_OK;
 }

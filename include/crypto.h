@@ -1,14 +1,17 @@
 #ifndef CRYPTO_H
 #define CRYPTO_H
 
+#include <stdint.h>
+
 #include "pool.h"
 #include "settings.h"
 #include "slice.h"
 #include "status.h"
 
 /*
- * What this program needs of libcrypto: a digest, the check of a MAC, and boxes
- * that only somebody with the secret can make or look into.
+ * What this program needs of libcrypto: a digest, the check of a MAC, boxes
+ * that only somebody with the secret can make or look into, and a hash for
+ * tables.
  */
 #define CRYPTO_DIGEST_LENGTH 32
 
@@ -39,5 +42,21 @@ enum status crypto_seal(struct pool *pool, const struct token_policy *policy,
  */
 enum status crypto_open(struct pool *pool, const struct token_policy *policy,
     struct slice context, struct slice box, struct slice *plain) MUST_CHECK;
+
+/*
+ * SipHash-2-4 (Aumasson and Bernstein, 2012) under a random key: a hash that
+ * nobody can foresee, or steer, who sends the texts.
+ *
+ * crypto_hash_new() returns NULL if there is no memory or libcrypto fails; the
+ * caller owns what it makes, and crypto_hash_free() ends it.
+ */
+struct crypto_hash;
+
+struct crypto_hash *crypto_hash_new(void);
+void crypto_hash_free(struct crypto_hash *hash);
+
+/* The *value* of *text*.  STATUS_INTERNAL if libcrypto fails. */
+enum status crypto_hash_value(const struct crypto_hash *hash, struct slice text,
+    uint64_t *value) MUST_CHECK;
 
 #endif

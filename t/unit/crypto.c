@@ -212,6 +212,38 @@ forgeries(void)
 	    "and the box itself opens");
 }
 
+static uint64_t
+value_of(const struct crypto_hash *hash, struct slice text)
+{
+	uint64_t value = 0;
+
+	ok(crypto_hash_value(hash, text, &value) == STATUS_OK, "a hash");
+	return value;
+}
+
+static void
+hashes(void)
+{
+	struct crypto_hash *one = crypto_hash_new(), *other = crypto_hash_new();
+	uint64_t value;
+
+	if (one == NULL || other == NULL) {
+		ok(false, "two hashes");
+		return;
+	}
+	value = value_of(one, SLICE("some text"));
+	(void)value_of(one, SLICE("another text"));
+	ok(value_of(one, SLICE("some text")) == value,
+	    "the same text has the same value, whatever came between");
+	ok(value_of(one, SLICE("some texu")) != value, "another has another");
+	ok(value_of(one, (struct slice) { NULL, 0 }) != value, "so has none");
+	ok(value_of(other, SLICE("some text")) != value,
+	    "and under another key it is another");
+	crypto_hash_free(one);
+	crypto_hash_free(other);
+	crypto_hash_free(NULL);
+}
+
 int
 main(void)
 {
@@ -220,6 +252,7 @@ main(void)
 	macs();
 	boxes();
 	forgeries();
+	hashes();
 	pool_free(pool);
 	return tap_done();
 }
