@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <errmsg.h>
@@ -15,12 +16,13 @@
 #include "timestamp.h"
 
 /*
- * A step, sending something and waiting for the answer, may take a second.  A
- * request begins none when it has used up its time, so it takes less than two
- * in all.  (But for a list of hosts that are all away: connecting to them is
- * one step to us, and may take a second each.)
+ * A step, sending something and waiting for all of the answer, may take a
+ * second.  A request begins none when it has used up its time, so it takes less
+ * than two in all.  (But for a list of hosts that are all away: connecting to
+ * them is one step to us, and may take a second each.)
  */
 #define STEP_SECONDS 1
+#define STEP_TIME INT64_C(1000000)   /* microseconds */
 #define REQUEST_TIME INT64_C(900000) /* microseconds */
 
 /* Microseconds between two tries to connect that fail. */
@@ -43,6 +45,7 @@ struct db {
 	MYSQL *mysql;	     /* NULL while there is no connection */
 	int64_t pause_until; /* microseconds of the monotonic clock */
 	int64_t deadline;    /* likewise: no step is begun after it */
+	int64_t step_end;    /* likewise: the step in hand is over by then */
 	bool in_transaction;
 	unsigned error; /* the code of the last failure, or 0 */
 
@@ -248,6 +251,121 @@ fail_statement(struct db *db, const char *step, MYSQL_STMT *stmt)
 }
 
 /*
+ * The steps.  The library's own time limits are for each wait by itself, and an
+ * answer that comes in drops has as many as it likes; so it is used in its
+ * non-blocking form, in which it leaves the waiting to us.
+ */
+static void
+begin_step(struct db *db)
+{
+	db->step_end = monotonic_now() + STEP_TIME;
+}
+
+/* Wait for *events*, as the library asked; what has come of it, for it. */
+static int
+wait_for(struct db *db, int events)
+{
+	struct pollfd fd = { .fd = (int)mysql_get_socket(db->mysql) };
+	int64_t left;
+
+	/* It waits to write when it connects, to the next of its hosts. */
+	if ((events & MYSQL_WAIT_WRITE) != 0) {
+		fd.events |= POLLOUT;
+		begin_step(db);
+	}
+	if ((events & MYSQL_WAIT_READ) != 0)
+		fd.events |= POLLIN;
+	left = db->step_end - monotonic_now();
+	if (left > 0 && poll(&fd, 1, (int)(left / 1000) + 1) != 0)
+		return events & ~MYSQL_WAIT_TIMEOUT;
+	/* Under TLS it would try again, for ever, but not without its peer. */
+	(void)shutdown(fd.fd, SHUT_RDWR);
+	return MYSQL_WAIT_TIMEOUT;
+}
+
+/* Each of these returns false if it failed, for whatever reason. */
+
+static bool
+connect_step(struct db *db)
+{
+	MYSQL *mysql;
+	int events;
+
+	begin_step(db);
+	events = mysql_real_connect_start(&mysql, db->mysql, NULL, NULL, NULL,
+	    NULL, 0, NULL, CLIENT_FOUND_ROWS);
+	while (events != 0)
+		events = mysql_real_connect_cont(
+		    &mysql, db->mysql, wait_for(db, events));
+	return mysql != NULL;
+}
+
+static bool
+ping_step(struct db *db)
+{
+	int events, failed;
+
+	begin_step(db);
+	events = mysql_ping_start(&failed, db->mysql);
+	while (events != 0)
+		events = mysql_ping_cont(
+		    &failed, db->mysql, wait_for(db, events));
+	return failed == 0;
+}
+
+static bool
+query_step(struct db *db, const char *sql)
+{
+	int events, failed;
+
+	begin_step(db);
+	events = mysql_real_query_start(&failed, db->mysql, sql, strlen(sql));
+	while (events != 0)
+		events = mysql_real_query_cont(
+		    &failed, db->mysql, wait_for(db, events));
+	return failed == 0;
+}
+
+static bool
+prepare_step(struct db *db, MYSQL_STMT *stmt, const char *sql)
+{
+	int events, failed;
+
+	begin_step(db);
+	events = mysql_stmt_prepare_start(&failed, stmt, sql, strlen(sql));
+	while (events != 0)
+		events = mysql_stmt_prepare_cont(
+		    &failed, stmt, wait_for(db, events));
+	return failed == 0;
+}
+
+static bool
+execute_step(struct db *db, MYSQL_STMT *stmt)
+{
+	int events, failed;
+
+	begin_step(db);
+	events = mysql_stmt_execute_start(&failed, stmt);
+	while (events != 0)
+		events = mysql_stmt_execute_cont(
+		    &failed, stmt, wait_for(db, events));
+	return failed == 0;
+}
+
+/* The rest of the answer to execute_step(), within the same time. */
+static bool
+store_step(struct db *db, MYSQL_STMT *stmt)
+{
+	int events, failed;
+
+	events = mysql_stmt_store_result_start(&failed, stmt);
+	while (events != 0)
+		events = mysql_stmt_store_result_cont(
+		    &failed, stmt, wait_for(db, events));
+	return failed == 0;
+}
+
+/*
  * Has the server left the idle connection?  It sends nothing unasked but its
  * farewell, so nothing to read means that it is still there.  Over TLS there
  * may be records of the protocol's own: then only a ping can tell.
@@ -262,7 +380,7 @@ is_stale(struct db *db)
 
 	if (poll(&fd, 1, 0) == 0)
 		return false;
-	return mysql_ping(db->mysql) != 0;
+	return !ping_step(db);
 }
 
 /* Is there time for another step?  If not, what is begun is undone. */
@@ -292,6 +410,9 @@ static enum status
 connect_anew(struct db *db)
 {
 	static const unsigned seconds = STEP_SECONDS;
+	/* That of the library, while it waits: its own 60 KiB must do for
+	 * TLS and the resolver too. */
+	static const size_t stack = (size_t)256 * 1024;
 	static const my_bool no = 0;
 	enum status status;
 	MYSQL *mysql;
@@ -301,22 +422,23 @@ connect_anew(struct db *db)
 	if ((mysql = mysql_init(NULL)) == NULL)
 		return STATUS_INTERNAL;
 	db->mysql = mysql;
-	if (mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds) != 0 ||
+	/* The limits are for what it does without asking us: to say goodbye. */
+	if (mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack) != 0 ||
+	    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds) != 0 ||
 	    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds) != 0 ||
 	    mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds) != 0 ||
 	    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4") != 0 ||
 	    mysql_options(mysql, MYSQL_READ_DEFAULT_FILE, db->defaults_file) !=
 		0 ||
 	    mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, "todo") != 0 ||
-	    mysql_real_connect(mysql, NULL, NULL, NULL, NULL, 0, NULL,
-		CLIENT_FOUND_ROWS) == NULL ||
+	    !connect_step(db) ||
 	    /* Only now, when the option file has had its say: the library
 	     * would go on in the middle of a transaction without its begin. */
 	    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no) != 0)
 		return fail_connect(db);
 	if ((status = check_time(db, "session")) != STATUS_OK)
 		return status;
-	if (mysql_real_query(mysql, session, sizeof(session) - 1) != 0)
+	if (!query_step(db, session))
 		return fail_connect(db);
 	log_event(LOG_LEVEL_INFO, "database", "step", "connected", "server",
 	    mysql_get_server_info(mysql), NULL);
@@ -401,8 +523,7 @@ prepare(struct db *db, const struct db_statement *statement, MYSQL_STMT **stmt)
 		return fail_here("prepare", "no memory");
 	/* In its place at once, so that disconnect() finds it. */
 	db->prepared[statement->index] = *stmt;
-	if (mysql_stmt_prepare(*stmt, statement->sql, strlen(statement->sql)) ==
-	    0)
+	if (prepare_step(db, *stmt, statement->sql))
 		return STATUS_OK;
 	status = fail_statement(db, "prepare", *stmt);
 	if (db->prepared[statement->index] != NULL) {
@@ -482,7 +603,7 @@ db_run(struct db *db, const struct db_statement *statement,
 	memset(binds, 0, sizeof(binds[0]) * count);
 	for (size_t i = 0; i < count; i++)
 		bind_value(&binds[i], &times[i], &values[i]);
-	if (mysql_stmt_bind_param(stmt, binds) || mysql_stmt_execute(stmt) != 0)
+	if (mysql_stmt_bind_param(stmt, binds) || !execute_step(db, stmt))
 		return fail_statement(db, "execute", stmt);
 	db->affected = mysql_stmt_affected_rows(stmt);
 	if (statement->column_count == 0)
@@ -490,7 +611,7 @@ db_run(struct db *db, const struct db_statement *statement,
 	/* All of the answer is read before any of it counts: behind the row of
 	 * INSERT ... RETURNING the server may still say that the commit
 	 * failed. */
-	if (mysql_stmt_store_result(stmt) != 0)
+	if (!store_step(db, stmt))
 		return fail_statement(db, "result", stmt);
 	db->running = stmt;
 	db->statement = statement;
@@ -580,12 +701,12 @@ db_lacks_schema(const struct db *db)
 	return db->error == ER_NO_SUCH_TABLE || db->error == ER_BAD_FIELD_ERROR;
 }
 
-/* Send *sql*, which gives no rows. */
+/* Run *sql*, which gives no rows. */
 static enum status
-send(struct db *db, const char *sql)
+command(struct db *db, const char *sql)
 {
 	db_done(db);
-	if (mysql_real_query(db->mysql, sql, strlen(sql)) != 0)
+	if (!query_step(db, sql))
 		return fail_connection(db, sql);
 	return STATUS_OK;
 }
@@ -599,7 +720,7 @@ db_begin(struct db *db)
 		return status;
 	if ((status = check_time(db, "begin")) != STATUS_OK)
 		return status;
-	if ((status = send(db, "START TRANSACTION")) == STATUS_OK)
+	if ((status = command(db, "START TRANSACTION")) == STATUS_OK)
 		db->in_transaction = true;
 	return status;
 }
@@ -611,7 +732,7 @@ db_commit(struct db *db)
 
 	if ((status = check_time(db, "commit")) != STATUS_OK)
 		return status;
-	if ((status = send(db, "COMMIT")) != STATUS_OK)
+	if ((status = command(db, "COMMIT")) != STATUS_OK)
 		disconnect(db); /* which rolls back what is not committed */
 	db->in_transaction = false;
 	return status;
@@ -622,7 +743,7 @@ db_rollback(struct db *db)
 {
 	unsigned error = db->error;
 
-	if (db->mysql != NULL && send(db, "ROLLBACK") != STATUS_OK)
+	if (db->mysql != NULL && command(db, "ROLLBACK") != STATUS_OK)
 		disconnect(db);
 	db->in_transaction = false;
 	db->error = error; /* what led to it is what counts */
