@@ -678,8 +678,13 @@ db_row(struct db *db, struct db_value *columns)
 void
 db_done(struct db *db)
 {
-	if (db->running != NULL)
+	if (db->running != NULL) {
+		/* Behind the last row the library forgets to free the rows: it
+		 * would keep them until this statement is run again. */
+		if (mysql_stmt_num_rows(db->running) > 0)
+			mysql_stmt_data_seek(db->running, 0);
 		(void)mysql_stmt_free_result(db->running);
+	}
 	db->running = NULL;
 }
 

@@ -40,7 +40,7 @@ my $made;
 
 # Compiles t/<source> and returns the path of what came of it, or undef where
 # there is no compiler. shared => 1: to be preloaded; build => its tree: linked
-# with all of the program but main().
+# with all of the program but main(); libraries => names, to pkg-config.
 sub compiled ($source, %o) {
 	my $cc = $ENV{CC} // 'cc';
 	$made //= File::Temp->newdir('todo-made-XXXXXX', TMPDIR => 1);
@@ -49,6 +49,7 @@ sub compiled ($source, %o) {
 	my @command = ($cc, qw(-std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror), "-I$TOP/include",
 	    $o{shared} ? qw(-shared -fPIC) : (), '-o', $out, "$TOP/t/$source",
 	    $o{build} ? ("$o{build}/libtodo.a", split ' ', qx(pkg-config --libs fcgi json-c libjwt libmariadb libcrypto)) : (),
+	    $o{libraries} ? split ' ', qx(pkg-config --libs $o{libraries}) : (),
 	    $o{shared} ? '-ldl' : ());
 	my $log = "$out.log";
 	open my $saved, '>&', \*STDERR or die $!;
