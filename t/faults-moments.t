@@ -125,7 +125,7 @@ at_each_moment('PATCH', 200, sub ($task, $n) { ['PATCH', "/tasks/$task->{id}", {
 at_each_moment('complete', 200, sub ($task, $n) { ['PATCH', "/tasks/$task->{id}/complete"] }, sub ($task, $n) { row($task, 'completed = 1 AND revision = 2') }, short => 1);
 at_each_moment('DELETE', 204, sub ($task, $n) { ['DELETE', "/tasks/$task->{id}"] }, sub ($task, $n) { 1 - row($task) });
 at_each_moment('DELETE with If-Match', 204, sub ($task, $n) { ['DELETE', "/tasks/$task->{id}", { 'If-Match' => $task->{etag} }] }, sub ($task, $n) { 1 - row($task) });
-figure('killed at each moment', "$kills kills, $reads of reads that nobody noticed, $writes of writes that were 502 and done at most once wanted; $wrong were otherwise");
+figure('killed at each moment', "$kills kills: reads $reads, of which nobody noticed, writes $writes, which were 502 and done once or not at all; $wrong were otherwise");
 
 # And once it has written the first of its answer.
 SKIP: {
