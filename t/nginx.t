@@ -208,7 +208,7 @@ sub nginx_takes ($server) {
 		access_log off;
 		include todo/todo-upstreams.conf;
 		server {
-			listen 127.0.0.1:1 default_server;
+			listen unix:$dir/socket default_server;
 			$server
 		}
 	}
