@@ -18,7 +18,8 @@ sub me ($token) { $alice->get('/api/me', { Authorization => "Bearer $token" }) }
 sub me_with (%claims) { me($stack->token_of($id, claims => \%claims)) }
 sub me_saying ($payload) { me($stack->token_of($id, payload => $payload)) }
 sub taken ($name, %claims) { answers(me_with(%claims), 200, $name) }
-sub refused ($name, %claims) { refuses(me_with(%claims), token_invalid => $name) }
+# Of what is wrong with it the client learns no more than this.
+sub refused ($name, %claims) { refuses(me_with(%claims), token_invalid => $name, detail => qr/\AInvalid token\z/) }
 
 my $json = payload(claims($id, $iss, $aud));
 my $inner = substr $json, 1, -1;

@@ -19,7 +19,8 @@ my ($h, $p, $s) = split /\./, $alice->token;
 
 sub me ($token) { $alice->get('/api/me', { Authorization => "Bearer $token" }) }
 sub taken ($token, $name) { answers(me($token), 200, $name) }
-sub refused ($token, $name) { refuses(me($token), token_invalid => $name) }
+# Of what is wrong with it the client learns no more than this.
+sub refused ($token, $name) { refuses(me($token), token_invalid => $name, detail => qr/\AInvalid token\z/) }
 
 # Signed over the segments as they are written.
 sub signed ($header, $payload) { sign($header, $payload, $key) }
