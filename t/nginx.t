@@ -7,6 +7,8 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Temp ();
 use IO::Socket::INET;
+use IO::Socket::UNIX;
+use POSIX ();
 use Test::More;
 use Facts;
 use FakePool;
@@ -48,6 +50,33 @@ my $answer = $stack->of_others(sub { $auth->get('/tasks') });
 is($answer->status, 502, 'the path of user id auth is not the program\'s');
 $stack->expect_log(qr/better-auth\.sock failed|upstream: "http/);
 answers($auth->get('/api/me'), 200, 'though its token counts');
+
+# What Better Auth is told: it counts attempts by an address, which must be the
+# client's and not what the client says. (Here it shows what it was told.)
+{
+	my $path = $stack->file('run/better-auth.sock');
+	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 8) or die "$path: $!";
+	chmod 0666, $path or die $!;
+	my $pid = fork // die $!;
+	if (!$pid) {
+		while (my $socket = $listen->accept) {
+			my $head = '';
+			while (my $line = <$socket>) { last if $line eq "\r\n"; $head .= $line }
+			print {$socket} "HTTP/1.1 200 OK\r\nContent-Length: " . length($head) . "\r\nConnection: close\r\n\r\n$head";
+		}
+		POSIX::_exit(0);
+	}
+	my $told = $stack->of_others(sub { $client->send('GET', '/api/auth/x%2Fy?z=%20', [['X-Forwarded-For' => '1.2.3.4'], ['X-Real-IP' => '1.2.3.4'], [Forwarded => 'for=1.2.3.4'],
+	    ['X-Forwarded-Host' => 'evil.example'], ['X-Forwarded-Proto' => 'http'], ['X-Request-Id' => 'mine'], [Cookie => 'a=b']]) });
+	kill KILL => $pid;
+	waitpid $pid, 0;
+	unlink $path;
+	my ($line, @head) = split /\r\n/, $told->body;
+	is($line, 'GET /api/auth/x%2Fy?z=%20 HTTP/1.1', 'Better Auth gets the target as it was sent');
+	is_deeply({ map { my ($name, $value) = split /: /, $_, 2; (lc $name => $value) } @head },
+	    { host => $client->authority, 'x-forwarded-host' => $client->authority, 'x-forwarded-proto' => 'https', 'x-forwarded-for' => '127.0.0.1', 'x-real-ip' => '127.0.0.1', 'x-request-id' => $told->id, cookie => 'a=b' },
+	    'and the address, the host and the id that nginx knows') or diag($told->body);
+}
 
 # What is no TLS, no HTTP, or too much.
 my ($port) = $stack->url =~ /:(\d+)\z/;
