@@ -5,6 +5,7 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Temp ();
+use JSON::PP ();
 use Test::More;
 use Stack;
 
@@ -148,6 +149,15 @@ my @known = map { my $re = quotemeta; $re =~ s/(?:\\\.){3}\z/.*/; qr/\A$re\z/ } 
 my @reasons = $source{'app/token.c'} =~ /\binvalid\(v,\s*"([^"]+)"/g;
 ok(@known > 8 && @reasons > 20, 'there are reasons, and a table of them');
 is_deeply([grep { my $reason = $_; !grep { $reason =~ $_ } @known } @reasons], [], 'each reason for token_invalid is in it');
+
+# npm leaves out, without a word, an optional package that is for a newer Node.js
+# than it runs under itself, which is Debian's 18; and what is optional there the
+# page may not be built without, as the native part of a bundler.
+for my $folder ('frontend', 't/tools') {
+	my $lock = JSON::PP->new->decode(slurp("$root/$folder/package-lock.json"))->{packages};
+	my @too_new = grep { my $for = $lock->{$_}{engines}{node} // ''; $lock->{$_}{optional} && $for =~ /(?:\^|>=|~|\A)\s*(?:19|[2-9]\d)\b/ && $for !~ />=\s*(?:\d|1[0-8])\b/ } sort keys %$lock;
+	is_deeply(\@too_new, [], "$folder/package-lock.json: no optional package asks for a newer Node.js than Debian's");
+}
 
 # No flags over the builder's own, no access flag in a route.
 my $makefile = slurp("$root/Makefile.am") . slurp("$root/configure.ac");
