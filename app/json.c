@@ -215,11 +215,13 @@ check_string(struct check *check)
 	}
 }
 
+/* An array, from its bracket on. */
 static bool
 check_array(struct check *check, unsigned depth)
 {
-	if (depth > JSON_DEPTH_MAX || !take(check, '['))
+	if (depth > JSON_DEPTH_MAX)
 		return false;
+	skip(check, 1);
 	take_space(check);
 	if (take(check, ']'))
 		return true;
@@ -230,11 +232,13 @@ check_array(struct check *check, unsigned depth)
 	return take(check, ']');
 }
 
+/* An object, from its brace on. */
 static bool
 check_object(struct check *check, unsigned depth)
 {
-	if (depth > JSON_DEPTH_MAX || !take(check, '{'))
+	if (depth > JSON_DEPTH_MAX)
 		return false;
+	skip(check, 1);
 	take_space(check);
 	if (take(check, '}'))
 		return true;

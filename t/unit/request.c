@@ -182,6 +182,14 @@ test_tags(void)
 		{ "w/\"3\"", false },
 		{ "*, \"3\"", false },
 		{ "\"1,\"3\"", false },
+		{ "\"3\", \"\x7f\"", false },
+		{ "\"3\", \"a b\"", false },
+		{ "\"3\", \"a\tb\"", false },
+		{ "\"\xe9\", \"3\"", true },
+		{ "\"3\", W", false },
+		{ "\"3\", W/", false },
+		{ "\"3\", WX\"4\"", false },
+		{ "W\"3\"", false },
 		{ "", false },
 	};
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "full.h"
 #include "tap.h"
 
 static struct pool *pool;
@@ -90,12 +91,29 @@ test_match(void)
 	}
 }
 
+static void
+test_memory(void)
+{
+	struct pool *full = full_pool(0);
+	struct target target;
+	struct match match;
+
+	if (request_split(SLICE("/api/me"), &target) != STATUS_OK)
+		abort();
+	ok(router_match(full, METHOD_GET, &target, &match) == STATUS_OK,
+	    "a route needs no memory");
+	ok(router_match(full, METHOD_POST, &target, &match) == STATUS_INTERNAL,
+	    "Allow does, and without is not half written");
+	pool_free(full);
+}
+
 int
 main(void)
 {
 	if ((pool = pool_new(100000)) == NULL)
 		return 1;
 	test_match();
+	test_memory();
 	pool_free(pool);
 	return tap_done();
 }

@@ -3,6 +3,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /*
  * An allocator that can be told to fail, for whatever the test program is
@@ -25,18 +28,39 @@ static long scarce_after = -1;
 #define SCARCE 1
 #endif
 
+#ifdef TODO_COVERAGE
+void __gcov_dump(void);
+#endif
+
+/* End a child, who had little memory, without what is done at exit(). */
+static _Noreturn void
+scarce_exit(int code)
+{
+#ifdef TODO_COVERAGE
+	__gcov_dump();
+#endif
+	_exit(code);
+}
+
 #if SCARCE
 /* glibc's own, under the names that it keeps for this purpose. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
-/* Seen from outside, though all else is hidden: the libraries must find them.
- */
-#pragma GCC visibility push(default)
-void *malloc(size_t size);
-void *calloc(size_t count, size_t size);
-void *realloc(void *old, size_t size);
-#pragma GCC visibility pop
+/* In sight of the libraries, which -fvisibility=hidden would keep them from. */
+#define SCARCE_SEEN __attribute__((visibility("default")))
+SCARCE_SEEN void *malloc(size_t size);
+SCARCE_SEEN void *calloc(size_t count, size_t size);
+SCARCE_SEEN void *realloc(void *old, size_t size);
+
+/* valgrind has an allocator of its own as well. */
+static bool
+scarce_possible(void)
+{
+	const char *preloaded = getenv("LD_PRELOAD");
+
+	return preloaded == NULL || strstr(preloaded, "vgpreload") == NULL;
+}
 
 static bool
 scarce_now(void)
@@ -60,6 +84,12 @@ void *
 realloc(void *old, size_t size)
 {
 	return scarce_now() ? NULL : __libc_realloc(old, size);
+}
+#else
+static bool
+scarce_possible(void)
+{
+	return false;
 }
 #endif
 

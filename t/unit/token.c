@@ -1117,7 +1117,7 @@ memory(const char *name, struct slice token, bool right)
 	int code = 0;
 	long n;
 
-	if (!SCARCE)
+	if (!scarce_possible())
 		return;
 	for (n = 0; n < 2000 && code != 1; n++) {
 		pid_t child;
@@ -1125,7 +1125,7 @@ memory(const char *name, struct slice token, bool right)
 
 		fflush(stdout);
 		if ((child = fork()) == 0)
-			_exit(verify_scarcely(token, right, n));
+			scarce_exit(verify_scarcely(token, right, n));
 		if (child < 0 || waitpid(child, &status, 0) != child)
 			break;
 		code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;

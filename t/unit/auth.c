@@ -1,0 +1,104 @@
+/*
+ * Goal: of an Authorization field only "Bearer", in any case, one space and
+ * what follows is a token; whatever else it holds is no token at all; and want
+ * of memory is neither.
+ */
+#include "auth.h"
+
+#include "full.h"
+#include "tap.h"
+
+#define MISSING STATUS_TOKEN_MISSING
+#define INVALID STATUS_TOKEN_INVALID
+
+static const struct token_policy policy = {
+	.secrets = { { .key = { "0123456789abcdef0123456789abcdef", 32 } } },
+	.secret_count = 1,
+};
+
+static enum status
+identify(struct pool *pool, const char *field, struct token_refusal *refusal)
+{
+	const struct current_user *user;
+
+	*refusal = (struct token_refusal) { NULL, NULL };
+	return auth_identify(pool, &policy, slice_of(field), 0, refusal, &user);
+}
+
+static void
+test_fields(struct pool *pool)
+{
+	/* What is no token of three segments is INVALID for that reason. */
+	static const struct {
+		const char *field;
+		enum status status;
+	} table[] = {
+		{ NULL, MISSING },
+		{ "", MISSING },
+		{ " \t ", MISSING },
+		{ "Beare", MISSING },
+		{ "Basic eA==", MISSING },
+		{ "Bearer", INVALID },
+		{ "Bearer ", INVALID },
+		{ " \tBearer\t ", INVALID },
+		{ "Bearer x", INVALID },
+		{ "bEARER x", INVALID },
+		{ "Bearer  x", INVALID },
+		{ "Bearer\tx", INVALID },
+		{ "Bearer=x", INVALID },
+		{ "Bearer\"x", INVALID },
+		{ "Bearer:x", INVALID },
+		{ "Bearer@x", INVALID },
+		{ "Bearer[x", INVALID },
+		{ "Bearer{x", INVALID },
+		{ "Bearer\xe9", INVALID },
+		{ "Bearers x", MISSING },
+		{ "BearerA x", MISSING },
+		{ "BearerZ x", MISSING },
+		{ "Bearera x", MISSING },
+		{ "Bearerz x", MISSING },
+		{ "Bearer0 x", MISSING },
+		{ "Bearer9 x", MISSING },
+		{ "Bearer-x", MISSING },
+		{ "Bearer~x", MISSING },
+		{ "Bearer!x", MISSING },
+	};
+	struct token_refusal refusal;
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const char *field = table[i].field;
+		enum status status = identify(pool, field, &refusal);
+
+		ok(status == table[i].status &&
+			(status == MISSING) == (refusal.reason == NULL),
+		    "%s %s", field == NULL ? "no field" : field,
+		    table[i].status == MISSING ? "brings no token"
+					       : "brings a wrong one");
+	}
+}
+
+static void
+test_memory(void)
+{
+	struct token_refusal refusal;
+	struct pool *full = full_pool(0);
+
+	ok(identify(full, "Bearer x", &refusal) == STATUS_INTERNAL,
+	    "no memory is no answer");
+	ok(identify(full, "Basic x", &refusal) == MISSING,
+	    "and none is needed to see that there is no token");
+	pool_free(full);
+}
+
+int
+main(void)
+{
+	struct pool *pool;
+
+	if ((pool = pool_new(1 << 20)) == NULL)
+		return 1;
+	test_fields(pool);
+	test_memory();
+	pool_free(pool);
+	return tap_done();
+}

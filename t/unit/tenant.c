@@ -1,0 +1,88 @@
+/*
+ * Goal: a user is let into the tenant of the same name, byte for byte after one
+ * decoding, and into no other; and into none for want of memory.
+ */
+#include "tenant.h"
+
+#include "full.h"
+#include "tap.h"
+
+static const struct current_user alice = {
+	.claims = { .user_id = { "Alice-1._~/", 10 } },
+};
+
+static enum status
+guard(struct pool *pool, const struct current_user *user, const char *segment)
+{
+	const struct tenant *tenant;
+	enum status status;
+
+	status = tenant_guard(pool, user, slice_of(segment), &tenant);
+	if (status == STATUS_OK &&
+	    !slice_equal(tenant_user_id(tenant), user->claims.user_id))
+		return STATUS_INTERNAL;
+	return status;
+}
+
+static void
+test_names(struct pool *pool)
+{
+	static const struct {
+		const char *segment;
+		enum status status;
+	} table[] = {
+		{ "Alice-1._~", STATUS_OK },
+		{ "%41lice-1._~", STATUS_OK },
+		{ "%41%6c%69%63%65%2D%31%2e%5F%7e", STATUS_OK },
+		{ "Alice-1._", STATUS_FORBIDDEN },
+		{ "Alice-1._~~", STATUS_FORBIDDEN },
+		{ "Alice-1._~/", STATUS_FORBIDDEN },
+		{ "Alice-1._~%00", STATUS_FORBIDDEN },
+		{ "Alice-1._~%2f", STATUS_FORBIDDEN },
+		{ "alice-1._~", STATUS_FORBIDDEN },
+		{ "%2541lice-1._~", STATUS_FORBIDDEN },
+		{ "%4", STATUS_FORBIDDEN },
+		{ "Alice-1._~%", STATUS_FORBIDDEN },
+		{ "%zz", STATUS_FORBIDDEN },
+		{ "bob", STATUS_FORBIDDEN },
+		{ "", STATUS_FORBIDDEN },
+		{ NULL, STATUS_FORBIDDEN },
+	};
+	/* Whom token_verify() lets nobody be. */
+	static const struct current_user nobody = {
+		.claims = { .user_id = { "", 0 } },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++)
+		ok(guard(pool, &alice, table[i].segment) == table[i].status,
+		    "\"%s\" is%s hers",
+		    table[i].segment == NULL ? "" : table[i].segment,
+		    table[i].status == STATUS_OK ? "" : " not");
+	ok(guard(pool, &nobody, "") == STATUS_FORBIDDEN,
+	    "no name is nobody's, not even of who has none");
+}
+
+static void
+test_memory(void)
+{
+	for (unsigned left = 0; left < 2; left++) {
+		struct pool *full = full_pool(left);
+
+		ok(guard(full, &alice, "Alice-1._%7e") == STATUS_INTERNAL,
+		    "with memory for %u of two, no answer", left);
+		pool_free(full);
+	}
+}
+
+int
+main(void)
+{
+	struct pool *pool;
+
+	if ((pool = pool_new(1 << 20)) == NULL)
+		return 1;
+	test_names(pool);
+	test_memory();
+	pool_free(pool);
+	return tap_done();
+}
