@@ -22,7 +22,8 @@ identify(struct pool *pool, const char *field, struct token_refusal *refusal)
 	const struct current_user *user;
 
 	*refusal = (struct token_refusal) { NULL, NULL };
-	return auth_identify(pool, &policy, slice_of(field), 0, refusal, &user);
+	return auth_identify(
+	    pool, &policy, NULL, slice_of(field), 0, refusal, &user);
 }
 
 static void
