@@ -12,7 +12,7 @@ use File::Temp ();
 use IO::Socket::UNIX;
 use Test::More;
 
-our @EXPORT = qw(long is_long figure compiled sanitized median resident descriptors slurp);
+our @EXPORT = qw(long is_long figure compiled rebuilt sanitized median resident descriptors slurp);
 my $TOP = Cwd::abs_path(dirname(__FILE__) . '/../..');
 
 sub is_long () { ($ENV{FAULTS} // '') eq 'long' }
@@ -36,21 +36,17 @@ sub sanitized ($build) {
 	return scalar grep { /^HARDEN_CFLAGS =.*-fsanitize/ } <$f>;
 }
 
+# Where what is compiled goes.
 my $made;
-
-# Compiles t/<source> and returns the path of what came of it, or undef where
-# there is no compiler. shared => 1: to be preloaded; build => its tree: linked
-# with all of the program but main(); libraries => names, to pkg-config.
-sub compiled ($source, %o) {
-	my $cc = $ENV{CC} // 'cc';
+sub made ($name) {
 	$made //= File::Temp->newdir('todo-made-XXXXXX', TMPDIR => 1);
 	chmod 0755, $made;
-	my $out = "$made/" . ($source =~ s{.*/}{}r =~ s/\.c\z//r) . ($o{shared} ? '.so' : '');
-	my @command = ($cc, qw(-std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror), "-I$TOP/include",
-	    $o{shared} ? qw(-shared -fPIC) : (), '-o', $out, "$TOP/t/$source",
-	    $o{build} ? ("$o{build}/libtodo.a", split ' ', qx(pkg-config --libs fcgi json-c libjwt libmariadb libcrypto)) : (),
-	    $o{libraries} ? split ' ', qx(pkg-config --libs $o{libraries}) : (),
-	    $o{shared} ? '-ldl' : ());
+	return "$made/$name";
+}
+
+# Compiles `out`, and returns its path, or undef where there is no compiler.
+sub cc ($out, @arguments) {
+	my @command = ($ENV{CC} // 'cc', qw(-std=c11 -D_GNU_SOURCE -g), "-I$TOP/include", '-o', $out, @arguments);
 	my $log = "$out.log";
 	open my $saved, '>&', \*STDERR or die $!;
 	open STDERR, '>', $log or die $!;
@@ -59,6 +55,25 @@ sub compiled ($source, %o) {
 	return $out if $status == 0;
 	diag(slurp($log)) if $status > 0;
 	return undef;
+}
+
+sub libraries (@names) { split ' ', qx(pkg-config --cflags --libs @names) }
+my @LIBRARIES = qw(fcgi json-c libjwt libmariadb libcrypto);
+
+# Compiles t/<source> and returns the path of what came of it, or undef where
+# there is no compiler. shared => 1: to be preloaded; build => its tree: linked
+# with all of the program but main(); libraries => names, to pkg-config.
+sub compiled ($source, %o) {
+	my $name = $source =~ s{.*/}{}r =~ s/\.c\z//r;
+	return cc(made($o{shared} ? "$name.so" : $name), qw(-O2 -Wall -Wextra -Werror), "$TOP/t/$source",
+	    $o{shared} ? qw(-shared -fPIC -ldl) : (),
+	    $o{build} ? ("$o{build}/libtodo.a", libraries(@LIBRARIES)) : (),
+	    $o{libraries} ? libraries($o{libraries}) : ());
+}
+
+# The program, compiled with these flags.
+sub rebuilt (@flags) {
+	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"), @flags, glob("$TOP/app/*.c"), libraries(@LIBRARIES));
 }
 
 sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }
