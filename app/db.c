@@ -43,6 +43,7 @@ static const char session[] =
 struct db {
 	const char *defaults_file;
 	MYSQL *mysql;	     /* NULL while there is no connection */
+	bool ready;	     /* the connection is as statements rely on */
 	int64_t pause_until; /* microseconds of the monotonic clock */
 	int64_t deadline;    /* likewise: no step is begun after it */
 	int64_t step_end;    /* likewise: the step in hand is over by then */
@@ -119,6 +120,7 @@ disconnect(struct db *db)
 		db->bound[i] = false;
 	}
 	db->running = NULL;
+	db->ready = false;
 	db->in_transaction = false;
 }
 
@@ -383,7 +385,11 @@ is_stale(struct db *db)
 	return !ping_step(db);
 }
 
-/* Is there time for another step?  If not, what is begun is undone. */
+/*
+ * Is there time for another step?  If not, a transaction is undone; but what
+ * has been connected and prepared so far is there for the next request, or one
+ * that takes too long for that would never come to its end.
+ */
 static enum status
 check_time(struct db *db, const char *step)
 {
@@ -391,7 +397,8 @@ check_time(struct db *db, const char *step)
 		return STATUS_OK;
 	log_event(LOG_LEVEL_ERROR, "database", "step", step, "reason",
 	    "the steps before it took too long", NULL);
-	disconnect(db);
+	if (db->in_transaction)
+		disconnect(db);
 	return STATUS_UNAVAILABLE;
 }
 
@@ -414,7 +421,6 @@ connect_anew(struct db *db)
 	 * TLS and the resolver too. */
 	static const size_t stack = (size_t)256 * 1024;
 	static const my_bool no = 0;
-	enum status status;
 	MYSQL *mysql;
 
 	if (monotonic_now() < db->pause_until)
@@ -436,12 +442,18 @@ connect_anew(struct db *db)
 	     * would go on in the middle of a transaction without its begin. */
 	    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no) != 0)
 		return fail_connect(db);
-	if ((status = check_time(db, "session")) != STATUS_OK)
-		return status;
+	return STATUS_OK;
+}
+
+/* Make the new connection what statements rely on. */
+static enum status
+begin_session(struct db *db)
+{
 	if (!query_step(db, session))
 		return fail_connect(db);
+	db->ready = true;
 	log_event(LOG_LEVEL_INFO, "database", "step", "connected", "server",
-	    mysql_get_server_info(mysql), NULL);
+	    mysql_get_server_info(db->mysql), NULL);
 	return STATUS_OK;
 }
 
@@ -459,12 +471,21 @@ db_connect(struct db *db)
 	db->error = 0;
 	if (db->in_transaction)
 		return STATUS_OK; /* or it would not be one any more */
-	if (db->mysql != NULL && !is_stale(db))
+	if (db->mysql != NULL && is_stale(db))
+		disconnect(db);
+	if (db->mysql == NULL) {
+		if ((status = check_time(db, "connect")) != STATUS_OK)
+			return status;
+		if ((status = connect_anew(db)) != STATUS_OK)
+			return status;
+	}
+	if (db->ready)
 		return STATUS_OK;
-	disconnect(db);
-	if ((status = check_time(db, "connect")) != STATUS_OK)
+	/* With a silent host before the one that answers, the connection is
+	 * the next request's. */
+	if ((status = check_time(db, "session")) != STATUS_OK)
 		return status;
-	return connect_anew(db);
+	return begin_session(db);
 }
 
 /*

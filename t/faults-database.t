@@ -8,7 +8,7 @@ use lib "$FindBin::Bin/lib", "$FindBin::Bin/faults";
 use File::Temp;
 use JSON::PP ();
 use POSIX ();
-use Socket qw(AF_UNIX SOCK_STREAM SOCK_NONBLOCK pack_sockaddr_un);
+use Socket qw(AF_INET AF_UNIX INADDR_LOOPBACK SOCK_STREAM SOCK_NONBLOCK pack_sockaddr_in pack_sockaddr_un unpack_sockaddr_in);
 use Test::More;
 use Time::HiRes qw(time sleep);
 use Facts;
@@ -334,14 +334,21 @@ ok(!(grep { /event=database .*errno=0/ } split /\n/, $worker->log), 'each failur
 
 # A database that answers each step in time but not the whole of a request.
 my $slowest = 0;
-for my $step (is_long() ? (0.15, 0.45, 0.7, 0.95) : 0.7) {
+for my $step (is_long() ? (0.15, 0.45, 0.7, 0.95) : 0.15) {
 	order("slow $step");
+	# Anew: what has been connected and prepared for one request is the next one's.
+	cut_all();
 	for my $request (['GET', '/tasks'], ['PUT', "/tasks/$own->{id}", {}, { title => "slow $step" }], ['POST', '/tasks', { 'Idempotency-Key' => "slow$step" }, { title => 's' }], ['PATCH', "/tasks/$own->{id}/complete"]) {
-		my $start = time;
-		my $status = $alice->request(@$request)->status;
-		my $took = time - $start;
-		$slowest = $took if $took > $slowest;
-		ok(($status < 300 || $status == 503) && $took < 2, sprintf '%g s a step: %s is %d in %.2f s', $step, $request->[0], $status, $took);
+		my $status;
+		for my $try (1 .. 6) {
+			my $start = time;
+			$status = $alice->request(@$request)->status;
+			my $took = time - $start;
+			$slowest = $took if $took > $slowest;
+			ok(($status < 300 || $status == 503) && $took < 2, sprintf '%g s a step: %s is %d in %.2f s', $step, $request->[0], $status, $took);
+			last if $status < 300 || $step > 0.2;
+		}
+		cmp_ok($status, '<', 300, "$request->[0] comes to its end") if $step < 0.2;
 	}
 }
 unlink $order;
@@ -349,15 +356,24 @@ poll { $alice->get('/tasks')->status == 200 } 'and well again';
 figure('slow database', sprintf 'the slowest answer took %.2f s', $slowest);
 undef $worker;
 
-# Over TLS, where the library waits in a way of its own.
+# Over TLS, where the library waits in a way of its own; and over TCP, where one of
+# several hosts may be one that nothing comes back from.
+sub listener ($backlog) {
+	socket my $s, AF_INET, SOCK_STREAM, 0 or die $!;
+	bind $s, pack_sockaddr_in(0, INADDR_LOOPBACK) or die $!;
+	listen $s, $backlog or die $! if defined $backlog;
+	return $s, (unpack_sockaddr_in(getsockname $s))[0];
+}
 if (is_long()) {
 	$stack->staging('db-stop');
+	my ($free, $port) = listener(undef);
+	close $free;
 	my $pid = fork // die $!;
 	if (!$pid) {
 		open STDOUT, '>>', $stack->file('log/mariadb.log') or POSIX::_exit(126);
 		open STDERR, '>&', \*STDOUT;
 		my $d = $stack->dir;
-		{ exec qw(mariadbd --no-defaults --user=www-data --skip-networking), "--datadir=$d/data", "--socket=$d/run/tls.sock", "--ssl-cert=$d/etc/cert.pem", "--ssl-key=$d/etc/key.pem" };
+		{ exec qw(mariadbd --no-defaults --user=www-data --skip-name-resolve --bind-address=127.0.0.1), "--port=$port", "--datadir=$d/data", "--socket=$d/run/tls.sock", "--ssl-cert=$d/etc/cert.pem", "--ssl-key=$d/etc/key.pem" };
 		POSIX::_exit(127);
 	}
 	my $conf = $stack->read('etc/todo.cnf') =~ s/^socket=.*/'socket=' . $stack->file('run\/tls.sock')/emr . "ssl-ca=" . $stack->file('etc/ca.pem') . "\nssl-verify-server-cert\n";
@@ -376,6 +392,27 @@ if (is_long()) {
 	}
 	kill CONT => $pid;
 	poll { $me->get('/tasks')->status == 200 } 'and well again', 1;
+	undef $worker;
+
+	# Its backlog is full: who wants to connect hears nothing.
+	my ($hole, $there) = listener(0);
+	my @waiting = map { socket my $s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0 or die $!; connect $s, pack_sockaddr_in($there, INADDR_LOOPBACK); $s } 1 .. 4;
+	my ($refusing, $nobody) = listener(undef);
+	my $admin = "mariadb --no-defaults --socket='@{[$stack->file('run/tls.sock')]}' --user=root --batch --skip-column-names";
+	system("$admin --execute \"CREATE USER todo\@127.0.0.1 IDENTIFIED BY 'todo'; GRANT SELECT, INSERT, UPDATE, DELETE ON todo.* TO todo\@127.0.0.1\"") == 0 or die;
+	open $f, '>', "$dir/hosts.cnf" or die $!;
+	print {$f} "[todo]\nhost=127.0.0.1:$nobody,127.0.0.1:$there,127.0.0.1:$port\nuser=todo\npassword=todo\ndatabase=todo\n";
+	close $f;
+	$worker = $stack->program->worker(TODO_DB_DEFAULTS_FILE => "$dir/hosts.cnf");
+	$me = $user->with(client => $stack->fastcgi($worker));
+	poll { $me->get('/tasks')->status == 200 } 'a worker with three hosts, of which one answers';
+	for my $round (1 .. 3) {
+		system("$admin --execute \"SELECT CONCAT('KILL CONNECTION ', id, ';') FROM information_schema.processlist WHERE user = 'todo'\" | $admin") == 0 or die;
+		my $start = time;
+		my $first = $me->get('/tasks')->status;
+		ok(($first == 200 || $first == 503) && time - $start < 2, sprintf 'cut from it: %d within 2 s (%.2f s)', $first, time - $start);
+		is($me->get('/tasks')->status, 200, 'and the next request is answered');
+	}
 	undef $worker;
 	kill TERM => $pid;
 	waitpid $pid, 0;
