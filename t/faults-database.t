@@ -353,6 +353,14 @@ for my $step (is_long() ? (0.15, 0.45, 0.7, 0.95) : 0.15) {
 }
 unlink $order;
 poll { $alice->get('/tasks')->status == 200 } 'and well again';
+
+# What has used up its time before its commit is undone: begin, lock and change
+# take longer together than a request may begin another step.
+answers($alice->put("/tasks/$mine->{id}", { title => 'early' }), 200, 'a write, with all statements prepared');
+order('slow 0.35');
+refuses($alice->put("/tasks/$mine->{id}", { title => 'late' }), unavailable => 'no time is left to commit the next');
+unlink $order;
+poll { my $now = $alice->get("/tasks/$mine->{id}"); $now->status == 200 && $now->json->{title} eq 'early' } 'and it is not done';
 figure('slow database', sprintf 'the slowest answer took %.2f s', $slowest);
 undef $worker;
 
