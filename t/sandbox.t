@@ -13,6 +13,8 @@ use Facts;
 use Faults qw(slurp sanitized);
 use Stack;
 
+my $stack = Stack->new(inside => 1);
+
 # The unit -----------------------------------------------------------------------
 
 my $unit = slurp(Stack->root . '/todo-fcgi.service.in') =~ s/\\\n\s*/ /gr;
@@ -40,7 +42,6 @@ SKIP: {
 
 # The program -------------------------------------------------------------------
 
-my $stack = Stack->new(inside => 1);
 my $secret = $stack->secret;
 my $program = $stack->program;
 sub no_secret ($name, @pids) {

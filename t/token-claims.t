@@ -196,8 +196,11 @@ poll { me($brief)->status == 401 } 'until it has';
 refuses(me($brief), token_expired => 'expired, though believed before') for 1 .. 10;
 
 # The log tells the operator which.
-my $line = $stack->logged(me_with(%late));
-is("$line->{status} $line->{code}", '401 token_expired', 'the log names the code');
-is(($stack->logged(me_with(%wrong_aud)))->{code}, 'token_audience', 'of each');
+SKIP: {
+	skip 'the log is not ours to read', 2 if !defined $stack->dir;
+	my $line = $stack->logged(me_with(%late));
+	is("$line->{status} $line->{code}", '401 token_expired', 'the log names the code');
+	is(($stack->logged(me_with(%wrong_aud)))->{code}, 'token_audience', 'of each');
+}
 
 $stack->done;

@@ -201,11 +201,14 @@ refused("$h.$p2.$s", 'its payload over the first signature');
 # What came is logged for the operator, and not a byte of the token.
 refuses(my $eddsa = me(header('{"alg":"EdDSA","typ":"JWT","kid":"k"}')),
     token_invalid => 'EdDSA, as a stock Better Auth signs');
-my $line = $stack->logged($eddsa);
-is($line->{code}, 'token_invalid', 'the log names the code');
-is($line->{alg}, 'EdDSA', 'and the alg that came');
-ok(length($line->{reason} // ''), 'and says why');
-is($stack->logged(me(header('{"alg":"' . 'x' x 300 . '\n\u001b[31m"}')))->{status}, 401,
-    'an alg with control bytes stays on its line');
+SKIP: {
+	skip 'the log is not ours to read', 4 if !defined $stack->dir;
+	my $line = $stack->logged($eddsa);
+	is($line->{code}, 'token_invalid', 'the log names the code');
+	is($line->{alg}, 'EdDSA', 'and the alg that came');
+	ok(length($line->{reason} // ''), 'and says why');
+	is($stack->logged(me(header('{"alg":"' . 'x' x 300 . '\n\u001b[31m"}')))->{status}, 401,
+	    'an alg with control bytes stays on its line');
+}
 
 $stack->done;
