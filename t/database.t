@@ -172,11 +172,23 @@ my $answer = $alice->get('/tasks');
 ok($answer->status == 503, 'no table: 503, not 500') or diag($answer->dump);
 $stack->sql('RENAME TABLE todo.gone TO todo.tasks');
 poll { $alice->get('/tasks')->status == 200 } 'the table is back';
+my $connections = sub { map { $_->[0] } $stack->sql("SELECT id FROM information_schema.processlist WHERE user = 'todo'") };
+my @had = $connections->();
 $stack->sql('SET GLOBAL read_only = 1');
 away($alice->post('/tasks', { title => 'lost' }), 'read-only: POST');
+poll { my %now = map { $_ => 1 } $connections->(); grep { !$now{$_} } @had } 'its connection is given up: of several hosts the next may be another';
 poll { $alice->get('/tasks')->status == 200 } 'but lists go on';
 $stack->sql('SET GLOBAL read_only = 0');
 poll { my $a = $alice->post('/tasks', { title => 'after' }); $a->status == 201 } 'writes again';
+
+# What the server says of a duplicate holds the values: here it is made to.
+$stack->allow_status(500);
+$stack->expect_log(qr/status=500/);
+$stack->sql("CREATE TRIGGER todo.twice BEFORE INSERT ON todo.tasks FOR EACH ROW SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1062, MESSAGE_TEXT = \"Duplicate entry 'hunter2'\"");
+refuses($alice->post('/tasks', { title => 'hunter2' }), internal => 'a duplicate where there can be none is 500');
+$stack->sql('DROP TRIGGER todo.twice');
+ok(scalar(grep { /event=database .*reason="Duplicate entry"/ } $stack->log_lines), 'the log says so');
+ok(!(grep { /hunter2/ } $stack->log_lines), 'but not of what');
 
 is_deeply([sort $stack->workers], \@workers, 'all this time no worker was replaced');
 my @line = grep { /event=database/ } $stack->log_lines;
