@@ -91,6 +91,18 @@ test_memory(void)
 	pool_free(full);
 }
 
+/* nginx lets none through, nor would FastCGI. */
+static void
+test_nul(struct pool *pool)
+{
+	const struct current_user *user;
+	struct token_refusal refusal;
+
+	ok(auth_identify(pool, &policy, (struct slice) { "Bearer\0x", 8 }, 0,
+	       &refusal, &user) == INVALID,
+	    "a NUL is no part of a scheme's name");
+}
+
 int
 main(void)
 {
@@ -100,6 +112,7 @@ main(void)
 		return 1;
 	test_fields(pool);
 	test_memory();
+	test_nul(pool);
 	pool_free(pool);
 	return tap_done();
 }

@@ -1,10 +1,13 @@
 /*
  * Goal: a digest is SHA-256; a MAC is HMAC-SHA256, all of it; a box opens with
- * a secret that is still there and with nothing else, and no byte of it can be
- * changed.
+ * a secret that is still there and with nothing else, no byte of it can be
+ * changed, and want of memory opens none.
  */
 #include "crypto.h"
+
 #include "base64url.h"
+#include "full.h"
+#include "scarce.h"
 #include "tap.h"
 
 #define OLD "an old secret of more than 32 bytes"
@@ -244,6 +247,76 @@ hashes(void)
 	crypto_hash_free(NULL);
 }
 
+/* Let each allocation of libcrypto's in turn fail, as a box is made and opened.
+ */
+static void
+memory(void)
+{
+	struct slice box, plain, other;
+	enum status sealed, opened, forged;
+	unsigned wrong = 0;
+	long n = 0;
+	bool whole;
+
+	if (!scarce_possible())
+		return;
+	ok(crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"), &box) ==
+		STATUS_OK,
+	    "a box");
+	do {
+		scarce_after = n;
+		sealed = crypto_seal(
+		    pool, &old_policy, SLICE("c"), SLICE("text"), &other);
+		whole = scarce_after >= 0;
+		scarce_after = n;
+		opened = crypto_open(
+		    pool, &rotated_policy, SLICE("c"), box, &plain);
+		whole = whole && scarce_after >= 0;
+		scarce_after = n;
+		forged = crypto_open(
+		    pool, &new_policy, SLICE("c"), box, &other);
+		scarce_after = -1;
+		wrong += forged == STATUS_OK ||
+		    (opened == STATUS_OK &&
+			!slice_equal(plain, SLICE("text"))) ||
+		    (whole && (sealed != STATUS_OK || opened != STATUS_OK));
+		n++;
+	} while (!whole && n < 1000);
+	ok(whole && n > 10 && wrong == 0,
+	    "none of %ld failed allocations opens what should stay closed: %u",
+	    n - 1, wrong);
+}
+
+static void
+full_pools(void)
+{
+	struct slice box, plain;
+	enum status status = STATUS_INTERNAL;
+	unsigned left = 0;
+
+	if (crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"), &box) !=
+	    STATUS_OK)
+		return;
+	while (status == STATUS_INTERNAL && left < 100) {
+		struct pool *full = full_pool(left++);
+
+		status = crypto_open(
+		    full, &old_policy, SLICE("c"), box, &plain);
+		pool_free(full);
+	}
+	ok(status == STATUS_OK && left > 1, "a full pool opens no box");
+	status = STATUS_INTERNAL;
+	left = 0;
+	while (status == STATUS_INTERNAL && left < 100) {
+		struct pool *full = full_pool(left++);
+
+		status = crypto_seal(
+		    full, &old_policy, SLICE("c"), SLICE("text"), &plain);
+		pool_free(full);
+	}
+	ok(status == STATUS_OK && left > 1, "nor does it make one");
+}
+
 int
 main(void)
 {
@@ -253,6 +326,8 @@ main(void)
 	boxes();
 	forgeries();
 	hashes();
+	memory();
+	full_pools();
 	pool_free(pool);
 	return tap_done();
 }

@@ -1,6 +1,7 @@
 #ifndef SCARCE_H
 #define SCARCE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ void __gcov_dump(void);
 #endif
 
 /* End a child, who had little memory, without what is done at exit(). */
-static _Noreturn void
+static inline _Noreturn void
 scarce_exit(int code)
 {
 #ifdef TODO_COVERAGE
@@ -65,7 +66,10 @@ scarce_possible(void)
 static bool
 scarce_now(void)
 {
-	return scarce_after >= 0 && scarce_after-- == 0;
+	if (scarce_after < 0 || scarce_after-- > 0)
+		return false;
+	errno = ENOMEM;
+	return true;
 }
 
 void *
