@@ -165,6 +165,14 @@ test_answers(void)
 		    },
 		    table[i].status);
 	answer((struct request) { .method = METHOD_GET, .target = path }, 401);
+	/* {"alg":"none"}.{}, whose alg is copied for the log. */
+	answer(
+	    (struct request) {
+		.method = METHOD_GET,
+		.target = path,
+		.authorization = SLICE("Bearer eyJhbGciOiJub25lIn0.e30.AAAA"),
+	    },
+	    401);
 }
 
 static void
