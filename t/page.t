@@ -10,6 +10,7 @@ use File::Copy qw(copy);
 use File::Path qw(make_path);
 use FindBin;
 use IPC::Open2;
+use JSON::PP ();
 use lib "$FindBin::Bin/lib";
 use Test::More;
 use Stack;
@@ -20,6 +21,8 @@ my $root = Stack->root;
 my $shots = ($shared // $stack->dir) . '/screenshots';
 make_path($shots);
 unlink glob "$shots/*.png";
+
+sub slurp ($path) { open my $f, '<', $path or die "$path: $!"; local $/; return <$f> }
 
 # Has the issuer make tokens that live so many seconds.
 my $lifetime = 86400;
@@ -50,8 +53,9 @@ sub obey ($wish) {
 	$do{$what}->($how);
 }
 
+my $frontend = $stack->frontend;
 sub play ($script) {
-	my $pid = open2(my $from, my $to, $stack->frontend . '/node', $script);
+	my $pid = open2(my $from, my $to, "$frontend/node", $script);
 	$to->autoflush(1);
 	while (my $line = <$from>) {
 		chomp $line;
@@ -75,12 +79,19 @@ for my $script (sort glob "$root/t/page/*.mjs") {
 	is(play($script), 0, "$name goes to its end");
 }
 
+# What is built is of the right types, and what others are to copy stands alone.
+my $types = qx{cd "$frontend" && npm run --silent check 2>&1};
+is($?, 0, 'the types are right') or diag($types);
+unlike(slurp("$root/frontend/page/src/auth-fetch.ts"), qr/^(?:import|export .* from)\b/m, 'auth-fetch.ts needs no other file');
+
+# Versions are locked, wherever they are fetched from.
+my $package = JSON::PP->new->decode(slurp("$root/frontend/package.json"));
+my %wish = map { ($package->{$_} // {})->%* } grep { /dependencies/i } keys %$package;
+is_deeply([grep { $wish{$_} !~ /\A[0-9.]+\z/ } sort keys %wish], [], 'one version of each package, and no range');
+unlike(slurp("$root/frontend/package-lock.json"), qr{"resolved":}, 'and no registry is named');
+
 # The pictures, and those among them that the README shows.
-my @readme = do {
-	open my $f, '<', "$root/README.md" or die $!;
-	local $/;
-	<$f> =~ m{"frontend/screenshots/([\w-]+)\.png"}g;
-};
+my @readme = slurp("$root/README.md") =~ m{"frontend/screenshots/([\w-]+)\.png"}g;
 is(scalar @readme, 2, "the README shows @readme");
 SKIP: {
 	skip 'only some scenes', 1 if $ENV{PAGE_SCENE};

@@ -226,7 +226,8 @@ share('', 'issuer, audience and lifetime', { baseURL => $url, issuer => 'me', au
 @shared = grep { $_->{env}{BETTER_AUTH_URL} && $_->{setting} !~ /\A(?:JWT_LEEWAY|TODO_)/ } @shared;
 # These are refused because browsers, and Better Auth, would read another host.
 @shared = grep { $_->{name} !~ m{\AURL (?:https:///x|http:todo\.example/x y)\z} } @shared;
-my $pid = open2(my $from, my $to, ($stack->frontend // "$root/frontend") . '/node', '--input-type=module', '-e', $read, "$root/frontend/issuer/settings.js");
+my $node = ($stack->frontend // "$root/frontend") . '/node';
+my $pid = open2(my $from, my $to, $node, '--input-type=module', '-e', $read, "$root/frontend/issuer/settings.js");
 print {$to} JSON::PP->new->encode(\@shared);
 close $to;
 my @said = JSON::PP->new->decode(join('', <$from>) || '[]')->@*;

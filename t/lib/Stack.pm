@@ -47,7 +47,7 @@ sub new ($class, %o) {
 	}, $class;
 	push @running, $self;
 	if (defined $dir) {
-		$self->{from}{$_} = -s "$dir/log/$_" // 0 for qw(todo.log nginx-error.log);
+		$self->{from}{$_} = -s "$dir/log/$_" // 0 for qw(todo.log nginx-error.log issuer.log);
 		$self->{reports} = { map { $_ => 1 } $self->_reports };
 	}
 	note("users of this script: $self->{tag}...");

@@ -88,6 +88,7 @@ let browser;
 let contexts;
 let complaints;
 let forgiven;
+let accepted;
 
 // What a token says, or the request that carries it.
 export const claims = (token) => JSON.parse(Buffer.from(
@@ -113,8 +114,11 @@ export async function person(options = {}) {
 		});
 		page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
 		page.on("dialog", (dialog) => {
-			complaints.push(`dialog: ${dialog.message()}`);
-			dialog.dismiss();
+			complaints.push(`dialog: ${dialog.type()} ${dialog.message()}`);
+			if (dialog.type() === accepted)
+				dialog.accept();
+			else
+				dialog.dismiss();
 		});
 		page.on("request", (request) => {
 			if (!request.url().startsWith(url))
@@ -129,6 +133,12 @@ export async function person(options = {}) {
 
 // Complaints of the browser that a scene brings about.
 export const forgive = (...patterns) => forgiven.push(...patterns);
+
+// The kind of dialogue that the scene answers with yes from now on.
+export function accept(type) {
+	accepted = type;
+	forgive(new RegExp(`^dialog: ${type} $`));
+}
 
 let people = 0;
 export const newEmail = () =>
@@ -230,6 +240,7 @@ export async function play(scenes, lifetime = 86_400) {
 		contexts = [];
 		complaints = [];
 		forgiven = [];
+		accepted = null;
 		say(`# ${name}`);
 		try {
 			await scene();

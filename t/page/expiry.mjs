@@ -143,6 +143,8 @@ async function leaving() {
 	const renewed = page.waitForResponse("**/api/auth/token");
 	await remove(page, "one").click();
 	await (await renewed).finished();
+	ok(await page.getByRole("button", { name: "Undo" }).isVisible(),
+		"a deletion has the token renewed, before it is sent");
 	await page.goto("about:blank");
 	await becomes(() => elsewhere(context), [], "it is deleted nevertheless");
 }

@@ -43,6 +43,35 @@ async function firstTask() {
 	await becomes(() => titles(page), ["Buy milk"], "the right one opens the list");
 }
 
+// What sign-in can answer, but for the wrong password above.
+async function signInTrouble() {
+	const { context, email } = await newcomer();
+	const other = await person();
+	const page = await open(other);
+	const answers = [];
+	await other.route("**/sign-in/email", (route) => {
+		const answer = answers.shift();
+		return !answer ? route.fallback()
+			: answer === "lost" ? route.abort() : route.fulfill(answer);
+	});
+	forgive(/429|503|ERR_FAILED/);
+	for (const [answer, text] of [
+		[{ status: 429 }, "Too many attempts. Wait ten seconds, then try again."],
+		[{ status: 503 },
+			"The server is not available right now. Try again in a moment."],
+		["lost", "The server cannot be reached."]]) {
+		answers.push(answer);
+		await fillIn(page, email);
+		await becomes(() => page.locator("#problem").textContent(), text, text);
+		is(await page.getByLabel("E-mail address").inputValue(), email,
+			"what was typed is still there");
+	}
+	await page.getByRole("button", { name: "Sign in" }).click();
+	await becomes(() => page.locator(".who span").textContent(), email,
+		"and it works once it can");
+	await context.close();
+}
+
 async function works() {
 	const { context, page } = await newcomer();
 	await add(page, "one", "two", "three");
@@ -384,7 +413,7 @@ async function twoEdits() {
 	await page.getByLabel("Title").first().fill("TWO");
 	is(await page.getByLabel("Title").nth(1).inputValue(), "ONE",
 		"two tasks are edited at once");
-	forgive(/^dialog: $/);
+	forgive(/^dialog: beforeunload $/);
 	const asked = page.waitForEvent("dialog");
 	await page.evaluate(() => setTimeout(() => location.reload()));
 	is((await asked).type(), "beforeunload", "a reload asks first");
@@ -419,5 +448,5 @@ async function lateList() {
 	is(await titles(page), ["after", "before"], "and takes nothing away");
 }
 
-await play({ firstTask, works, undo, left, keyboard, refused, hostile, many,
+await play({ firstTask, signInTrouble, works, undo, left, keyboard, refused, hostile, many,
 	twoEdits, lateList });

@@ -1,8 +1,8 @@
-// Goal: the database away, the network away, somebody else's change: it is said,
+// Goal: the network away, an answer lost, somebody else's change: it is said,
 // nothing that was typed is lost, and nothing is overwritten unseen.
 
-import { add, becomes, edit, elsewhere, forgive, is, newcomer, ok, open, play, remove,
-	saved, shot, stopClock, titles,
+import { accept, add, becomes, edit, elsewhere, focused, forgive, is, newcomer,
+	ok, open, play, remove, saved, shot, stopClock, titles, until,
 } from "./browser.mjs";
 
 const banner = (page) => page.locator(".banner").textContent();
@@ -15,28 +15,41 @@ async function offline() {
 	await context.setOffline(true);
 	await page.getByText("You are offline.").waitFor();
 	ok(true, "the page says that it is offline");
-	await add(page, "on the train");
+	await add(page, "on the train", "in the tunnel", "at the border");
 	await page.getByLabel("New task").fill("half typed");
 	await shot(page, "offline");
-	is(await titles(page), ["on the train", "before"], "what is added is shown");
+	const all = ["at the border", "in the tunnel", "on the train", "before"];
+	is(await titles(page), all, "what is added is shown");
 	await context.setOffline(false);
 	await saved(page);
 	await becomes(() => banner(page), "", "back online");
 	is(await page.getByLabel("New task").inputValue(), "half typed",
 		"what was being typed is there");
-	await page.reload();
-	await becomes(() => titles(page), ["on the train", "before"], "all was saved");
+	is(await titles(page), all, "all was saved, in this order");
+	is(await elsewhere(context), all, "on the server, too");
 
-	// A reload before it was sent: the tab remembers, and sends it once.
-	await context.route("**/tasks", (route) => route.request().method() === "POST"
-		? route.abort("internetdisconnected") : route.fallback());
-	await add(page, "not sent yet");
-	await page.getByText("Saving…").waitFor();
+	// A reload before it is known to be saved: the tab asks, remembers, and
+	// sends it, once; the first of these gets through without an answer.
+	let sent = 0;
+	await context.route("**/tasks", async (route) => {
+		if (route.request().method() !== "POST")
+			return route.fallback();
+		if (!sent++)
+			await route.fetch();
+		return route.abort("internetdisconnected");
+	});
+	await add(page, "not answered", "not sent");
+	await until(() => sent > 1);
 	await context.unroute("**/tasks");
+	accept("beforeunload");
+	const asked = page.waitForEvent("dialog");
 	await page.reload();
-	await becomes(() => titles(page), ["not sent yet", "on the train", "before"],
-		"a reload sends what was not sent");
+	ok(await asked, "leaving with something unsaved is asked about");
+	await becomes(() => titles(page), ["not sent", "not answered", ...all],
+		"a reload remembers it");
 	await saved(page);
+	is(await elsewhere(context), ["not sent", "not answered", ...all],
+		"and sends it once");
 }
 
 // A write that got through although the answer did not.
@@ -90,8 +103,13 @@ async function conflict() {
 
 	await clash("mine 1", "theirs 1");
 	await shot(page, "conflict");
-	await page.getByRole("button", { name: "Keep mine" }).click();
+	is(await focused(page), "Edit again", "an Enter too many chooses nothing");
+	await page.keyboard.press("Shift+Tab");
+	await page.keyboard.press("Shift+Tab");
+	is(await focused(page), "Keep mine", "but the keyboard can");
+	await page.keyboard.press("Enter");
 	await saved(page);
+	is(await focused(page), "Edit mine 1", "and is back where it was");
 	await tab.reload();
 	await becomes(() => titles(tab), ["mine 1"], "mine can be kept");
 

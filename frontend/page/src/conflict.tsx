@@ -16,7 +16,12 @@ function Version({ name, text }: { name: string; text: Text }) {
 // A task was changed elsewhere while it was edited here.
 export function ConflictDialog({ conflict }: { conflict: Conflict }) {
 	const dialog = useRef<HTMLDialogElement>(null);
-	useLayoutEffect(() => dialog.current?.showModal(), []);
+	useLayoutEffect(() => {
+		const shown = dialog.current;
+		shown?.showModal();
+		// Closing is what gives the focus back to where it was.
+		return () => shown?.close();
+	}, []);
 	const { mine, theirs, choose } = conflict;
 	return (
 		<dialog ref={dialog} aria-labelledby="conflict" onCancel={(event) => {

@@ -94,6 +94,7 @@ export class TaskList {
 	private deleting = new Set<Row>();
 	private gone = new Set<string>();
 	private undoTimer = 0;
+	private creating = Promise.resolve();
 	private asking: Promise<unknown> = Promise.resolve();
 
 	constructor(private readonly user: string, private readonly auth: AuthFetch) {
@@ -123,7 +124,7 @@ export class TaskList {
 			return;
 		const { draft, rows } = this.store.get();
 		const created = rows.filter((row) => !row.task)
-			.map((row) => ({ key: row.key, ...row.first }));
+			.map((row) => ({ key: row.key, ...row.first })).reverse();
 		// Those that could still be undone as well: a page that is thrown away
 		// without being left is not asked.
 		const deleted = [...this.undoable, ...this.deleting]
@@ -145,10 +146,11 @@ export class TaskList {
 					{ method: "DELETE" });
 	}
 
-	// Whether a reload would lose what was typed or done.
+	// Whether something is lost if the tab is closed: what was done, and what
+	// was typed into a task.
 	get unsaved(): boolean {
 		return this.store.get().rows.some(({ task, unsaved, editing }) =>
-			task && unsaved.length > 0
+			!task || unsaved.length > 0
 			|| editing && !sameText(editing, editing.base));
 	}
 
@@ -306,6 +308,8 @@ export class TaskList {
 	private create(row: Row) {
 		this.sort([row, ...this.store.get().rows]);
 		this.keep();
+		// One after the other: the list is in the order in which they were made.
+		row.queue = this.creating;
 		let text: Text = row.first;
 		this.queue(row, `${quoted(text.title)} was not added`, async () => {
 			try {
@@ -326,6 +330,7 @@ export class TaskList {
 				this.keep();
 			}
 		}, { label: "Try again", run: () => this.add(text) });
+		this.creating = row.queue;
 	}
 
 	// Shows a change at once and has it made; takes it back if that fails.
