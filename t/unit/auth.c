@@ -98,8 +98,8 @@ test_nul(struct pool *pool)
 	const struct current_user *user;
 	struct token_refusal refusal;
 
-	ok(auth_identify(pool, &policy, (struct slice) { "Bearer\0x", 8 }, 0,
-	       &refusal, &user) == INVALID,
+	ok(auth_identify(pool, &policy, NULL, (struct slice) { "Bearer\0x", 8 },
+	       0, &refusal, &user) == INVALID,
 	    "a NUL is no part of a scheme's name");
 }
 
