@@ -356,11 +356,11 @@ poll { $alice->get('/tasks')->status == 200 } 'and well again';
 
 # What has used up its time before its commit is undone: begin, lock and change
 # take longer together than a request may begin another step.
-answers($alice->put("/tasks/$mine->{id}", { title => 'early' }), 200, 'a write, with all statements prepared');
+answers($alice->put("/tasks/$own->{id}", { title => 'early' }), 200, 'a write, with all statements prepared');
 order('slow 0.35');
-refuses($alice->put("/tasks/$mine->{id}", { title => 'late' }), unavailable => 'no time is left to commit the next');
+refuses($alice->put("/tasks/$own->{id}", { title => 'late' }), unavailable => 'no time is left to commit the next');
 unlink $order;
-poll { my $now = $alice->get("/tasks/$mine->{id}"); $now->status == 200 && $now->json->{title} eq 'early' } 'and it is not done';
+poll { my $now = $alice->get("/tasks/$own->{id}"); $now->status == 200 && $now->json->{title} eq 'early' } 'and it is not done';
 figure('slow database', sprintf 'the slowest answer took %.2f s', $slowest);
 undef $worker;
 
