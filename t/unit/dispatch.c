@@ -189,6 +189,7 @@ test_cursors(void)
 	struct buffer target = buffer_in(pool);
 	enum status status;
 	unsigned left = 0;
+	bool whole;
 
 	request.target = target_after(
 	    pool, "?sort=updated&order=asc", TASK_SORT_UPDATED);
@@ -212,9 +213,12 @@ test_cursors(void)
 		struct pool *full = full_pool(left++);
 
 		status = make_link(full, TASK_SORT_TITLE, &link);
+		whole = status == STATUS_OK &&
+		    memmem(link.data, link.length, ">; rel=\"next\"", 13) !=
+			NULL;
 		pool_free(full);
 	} while (status == STATUS_INTERNAL && left < 2000);
-	ok(status == STATUS_OK && left > 10,
+	ok(status == STATUS_OK && whole && left > 10,
 	    "a Link, and nothing but failure for want of %u times 16 bytes",
 	    left - 1);
 }

@@ -1087,7 +1087,7 @@ rotation(void)
 /*
  * Verify while the allocation after *n* fails: 0 if the answer is as it must
  * be, 1 if there was no such allocation, 2 if a wrong token was believed or a
- * right one was not read right.
+ * right one was refused or not read right.
  */
 static int
 verify_scarcely(struct slice token, bool right, long n)
@@ -1104,7 +1104,9 @@ verify_scarcely(struct slice token, bool right, long n)
 		slice_equal(
 		    claims.user_id, SLICE("ea5oVK53YjEeqel2O0hkNmyjreZ56iuZ"))))
 		return 2;
-	if (whole && (status == STATUS_OK) != right)
+	if (status != STATUS_INTERNAL && (status == STATUS_OK) != right)
+		return 2;
+	if (whole && status == STATUS_INTERNAL)
 		return 2;
 	return whole;
 }
