@@ -120,6 +120,10 @@ main(int argc, char *argv[])
 	try_file("/tmp/probe", O_CREAT | O_WRONLY);
 	try_file("/run/todo-fcgi/probe", O_CREAT | O_WRONLY);
 	try_file("/dev/shm/probe", O_CREAT | O_WRONLY);
+	/* Where the file system lets everybody in. */
+	try_file("/var/open/probe", O_CREAT | O_WRONLY);
+	try_file("/home/open/file", O_RDONLY);
+	say("see others' processes", access("/proc/1/stat", F_OK));
 	try_file("/etc/shadow", O_RDONLY);
 	try_file("/home/somebody/file", O_RDONLY);
 	try_file("/root/file", O_RDONLY);
@@ -167,6 +171,8 @@ main(int argc, char *argv[])
 	say("mount", mount("none", "/tmp", "tmpfs", 0, NULL));
 	say("chroot", chroot("/tmp"));
 	say("trace a process", ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+	say("be traced", ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+	say("another priority", setpriority(PRIO_PROCESS, 0, 1));
 	say("read a process",
 	    syscall(SYS_process_vm_readv, getppid(),
 		&(struct iovec) { byte, 1 }, 1, &(struct iovec) { &main, 1 }, 1,
