@@ -85,6 +85,7 @@ async function twoPeople() {
 async function tabs() {
 	const { page, context } = await newcomer();
 	const tab = await open(context);
+	await tab.getByText("No tasks yet.").waitFor();
 	await add(page, "from the first tab");
 	await saved(page);
 	await tab.bringToFront();
