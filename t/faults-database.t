@@ -334,7 +334,7 @@ ok(!(grep { /event=database .*errno=0/ } split /\n/, $worker->log), 'each failur
 
 # A database that answers each step in time but not the whole of a request.
 my $slowest = 0;
-for my $step (is_long() ? (0.15, 0.45, 0.7, 0.95) : 0.15) {
+for my $step (is_long() ? (0.1, 0.45, 0.7, 0.95) : 0.1) {
 	order("slow $step");
 	# Anew: what has been connected and prepared for one request is the next one's.
 	cut_all();

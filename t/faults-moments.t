@@ -1,7 +1,8 @@
 # Goal: at whatever moment of a request a worker is killed (-9), a GET or HEAD is
 # answered all the same, by another; a write is 502, was done once if the database
 # had done it and else not at all, and is repeated by nobody; and what was begun
-# to be answered is whole. (t/nginx.t: what is half can be seen to be.)
+# to be answered is whole. (t/nginx.t: what is half can be seen to be.) And where
+# it is the database's connection that is cut, all is 503, done once or not at all.
 
 use v5.36;
 use FindBin;
@@ -15,24 +16,25 @@ use Stack;
 
 # One worker: the next is the one that takes its place, to which nothing is ready.
 my $stack = Stack->new(private => 1, env => { STAGING_WORKERS => 1 });
-$stack->allow_status(502);
-$stack->expect_log(qr/event=worker_died/, qr/upstream prematurely closed|Connection reset|(?:readv|recv)\(\) failed/);
+$stack->allow_status(502, 503);
+$stack->expect_log(qr/event=worker_died/, qr/event=database/, qr/status=503/, qr/upstream prematurely closed|Connection reset|(?:readv|recv)\(\) failed/);
 
-# Between the worker and its database stands somebody who kills it. A moment is a
+# Between the worker and its database stands somebody who kills it, or cuts the
+# connection. A moment is a
 # command that is about to be passed on, or the first packet of what came back to
 # it, when the database has done what it was told and the worker does not know it.
 my $order = $stack->file('run/order');
 sub order ($text) { open my $f, '>', "$order.new" or die $!; print {$f} $text; close $f; rename "$order.new", $order or die $! }
 my $between = Proxy->new(path => $stack->file('run/between.sock'), to => $stack->file('run/mariadb.sock'), rule => sub ($s, $side, $packet) {
-	my ($at, $moment) = slurp($order) =~ /\A(\d+) (\d+)\z/ or return $packet;
+	my ($how, $at, $moment) = slurp($order) =~ /\A(kill|cut) (\d+) (\d+)\z/ or return $packet;
 	return $packet if $side eq 'server' && $s->{answered}++;
 	$s->{answered} = 0 if $side eq 'client';
 	if (++$moment == $at) {
 		unlink $order;
-		kill KILL => $s->{pid};
+		kill KILL => $s->{pid} if $how eq 'kill';
 		return undef;
 	}
-	order("$at $moment");
+	order("$how $at $moment");
 	return $packet;
 });
 my $conf = $stack->read('etc/todo.cnf') =~ s/^socket=.*/'socket=' . $between->path/emr;
@@ -41,8 +43,10 @@ truncate $f, 0;
 print {$f} $conf;
 close $f;
 
-# Settled: there is a worker, and it is old enough to die without a pause.
+# Settled: there is a worker, it is old enough to die without a pause, and well.
+my $user = $stack->user;
 sub settled () {
+	poll { $user->get('/tasks?limit=1')->status == 200 } 'it is well';
 	poll {
 		my ($worker) = my @all = $stack->workers;
 		my ($uptime) = split ' ', slurp('/proc/uptime');
@@ -53,11 +57,9 @@ my ($old) = $stack->workers;
 $stack->staging('pool-hup');
 poll { my @now = $stack->workers; @now == 1 && $now[0] != $old } 'the worker is a new one';
 
-my $user = $stack->user;
-my $none = '01900000-0000-7000-8000-000000000000';
 sub rows ($where) { ($stack->sql("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '" . $user->id . "' AND $where"))[0][0] }
 sub row ($task, $where = 'TRUE') { rows("id = UNHEX('" . ($task->{id} =~ tr/-//dr) . "') AND $where") }
-my ($kills, $wrong, $reads, $writes) = (0, 0, 0, 0);
+my ($kills, $cuts, $wrong, $reads, $writes) = (0, 0, 0, 0, 0);
 
 # One kind of request, killed at each of its moments; in the short form only at
 # the last two, between which it is done. make->($task, $n): method, path, headers,
@@ -65,40 +67,40 @@ my ($kills, $wrong, $reads, $writes) = (0, 0, 0, 0);
 # is true if all is well when it is sent again.
 sub at_each_moment ($name, $good, $make, $done = undef, %o) {
 	return if !is_long() && !$o{short};
-	my $count;
-	for (my $k = 0; $k <= ($count // 0); $k++) {
-		$k = $count - 1 if $k == 1 && !is_long();
-		settled();
-		# Whatever it prepares once is prepared.
-		my $warm = $user->request($make->($user->task('warm'), "warm$k")->@*);
-		is($warm->status, $good, "$name: $good") if !$k;
-		my $task = $user->task("$name $k");
-		my $request = $make->($task, $k);
-		if (!$k) { # nobody is killed: how many are there?
-			order('999 0');
-			$user->request(@$request);
-			($count) = slurp($order) =~ / (\d+)\z/;
-			unlink $order;
-			next;
+	# Nobody is killed: how many are there? Whatever is prepared once is prepared.
+	settled();
+	is($user->request($make->($user->task('warm'), 'warm')->@*)->status, $good, "$name: $good");
+	my $counted = $make->($user->task('counted'), 'counted');
+	order('cut 999 0');
+	$user->request(@$counted);
+	my ($count) = slurp($order) =~ / (\d+)\z/;
+	unlink $order;
+	for my $k (is_long() ? 1 .. $count : ($count - 1, $count)) {
+		for my $how ('kill', 'cut') {
+			settled();
+			$user->request($make->($user->task('warm'), "warm$k$how")->@*);
+			my $n = "$k$how";
+			my $task = $user->task("$name $n");
+			my $request = $make->($task, $n);
+			order("$how $k 0");
+			my $answer = $user->request(@$request);
+			my $ok = ok(!-e $order, "$name, $how at moment $k of $count: it was");
+			my $killed = $how eq 'kill';
+			$killed ? $kills++ : $cuts++;
+			if (!defined $done) {
+				$reads++;
+				$ok &= is($answer->status, $killed ? $good : 503, $killed ? 'nobody notices' : 'it is 503');
+				$ok &= is(join(' ', upstream($answer)), $killed ? '502 200' : '503', $killed ? 'for another was asked' : 'and nobody else was asked');
+			} else {
+				$writes++;
+				$ok &= is($answer->status, $killed ? 502 : 503, $killed ? 'it is 502' : 'it is 503');
+				$ok &= is(join(' ', upstream($answer)), $answer->status, 'nobody else was asked');
+				my $times = $done->($task, $n);
+				$ok &= is($times, $k == $count ? 1 : 0, $k == $count ? 'it was done, once' : 'it was not done');
+				$ok &= $o{again}->($task, $n, $request, $k == $count) if $o{again};
+			}
+			$wrong++ if !$ok;
 		}
-		order("$k 0");
-		my $answer = $user->request(@$request);
-		my $what = "$name, killed at moment $k of $count";
-		my $ok = ok(!-e $order, "$what: it was");
-		$kills++;
-		if (!defined $done) {
-			$reads++;
-			$ok &= is($answer->status, $good, 'nobody notices');
-			$ok &= is(join(' ', upstream($answer)), '502 200', 'for another was asked');
-		} else {
-			$writes++;
-			$ok &= is($answer->status, 502, 'it is 502');
-			$ok &= is(join(' ', upstream($answer)), '502', 'nobody else was asked');
-			my $times = $done->($task, $k);
-			$ok &= is($times, $k == $count ? 1 : 0, $k == $count ? 'it was done, once' : 'it was not done');
-			$ok &= $o{again}->($task, $k, $request, $k == $count) if $o{again};
-		}
-		$wrong++ if !$ok;
 	}
 }
 
@@ -115,7 +117,7 @@ at_each_moment('a list', 200, sub ($task, $n) { ['GET', '/tasks?sort=title'] });
 at_each_moment('POST', 201, sub ($task, $n) { ['POST', '/tasks', {}, { title => "made $n" }] }, sub ($task, $n) { rows("title = 'made $n'") });
 at_each_moment('POST with a key', 201, sub ($task, $n) { ['POST', '/tasks', { 'Idempotency-Key' => "key$n" }, { title => "keyed $n" }] },
     sub ($task, $n) { rows("title = 'keyed $n'") }, short => 1, again => sub ($task, $n, $request, $done) {
-	my $again = $user->request(@$request);
+	my $again = poll { my $a = $user->request(@$request); $a->status != 503 && $a } 'it is well again';
 	return is($again->status, 201, 'repeated with its key it is 201') & is($again->header('Idempotency-Replayed') // 'made', $done ? 'true' : 'made', $done ? 'of the one that is there' : 'of a new one')
 	    & is(rows("title = 'keyed $n'"), 1, 'and there is one');
 });
@@ -125,7 +127,7 @@ at_each_moment('PATCH', 200, sub ($task, $n) { ['PATCH', "/tasks/$task->{id}", {
 at_each_moment('complete', 200, sub ($task, $n) { ['PATCH', "/tasks/$task->{id}/complete"] }, sub ($task, $n) { row($task, 'completed = 1 AND revision = 2') });
 at_each_moment('DELETE', 204, sub ($task, $n) { ['DELETE', "/tasks/$task->{id}"] }, sub ($task, $n) { 1 - row($task) });
 at_each_moment('DELETE with If-Match', 204, sub ($task, $n) { ['DELETE', "/tasks/$task->{id}", { 'If-Match' => $task->{etag} }] }, sub ($task, $n) { 1 - row($task) });
-figure('killed at each moment', "$kills kills: reads $reads, of which nobody noticed, writes $writes, which were 502 and done once or not at all; $wrong were otherwise");
+figure('killed at each moment', "$kills kills and $cuts cuts, at each moment of $reads reads and $writes writes: $wrong of them not answered, or done, as they should");
 
 # And once it has written the first of its answer.
 SKIP: {
