@@ -99,7 +99,7 @@ SKIP: {
 		delete $leak->{'43 right'};
 		my %leaks = map { $_ => 1 } values %$leak;
 		is(scalar keys %leaks, 43, 'where an ordinary comparison is added there are as many ways as places to stop at');
-		$figure = '86 wrong signatures, right up to characters 0 to 42 or but for one: ' . keys(%ways) . " way through token_verify ($each)";
+		$figure = '86 wrong signatures, right up to characters 0 to 42 or but for one: ' . keys(%ways) . " way through auth_identify ($each)";
 	}
 	if (is_long()) {
 		# One process, one sample: the mean difference, and Student's t, for each

@@ -50,7 +50,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.id = SLICE("0"),
 		.body = { (const char *)data + 1, size - 1 },
 	};
-	dispatch(&fuzz_settings, NULL, fuzz_db(), pool, &request, &out);
+	dispatch(
+	    &fuzz_settings, fuzz_tokens(), fuzz_db(), pool, &request, &out);
 	status = fuzz_status(&out);
 	never(status != 400 && status != 422 && status != 503);
 	if (status != 400) {

@@ -11,6 +11,7 @@
 
 #include <openssl/hmac.h>
 
+#include "cache.h"
 #include "db.h"
 #include "dispatch.h"
 #include "log.h"
@@ -130,6 +131,17 @@ fuzz_pool(void)
 	if (pool == NULL)
 		pool = pool_new(FUZZ_POOL_CAP);
 	return pool;
+}
+
+/* The tokens that were verified, and not many of them, so that some go. */
+static inline struct cache *
+fuzz_tokens(void)
+{
+	static struct cache *tokens;
+
+	if (tokens == NULL)
+		tokens = cache_new((size_t)16 * 1024);
+	return tokens;
 }
 
 /* A database that is always away: what would ask it is 503. */

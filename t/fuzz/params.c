@@ -69,7 +69,8 @@ serve(struct pool *pool)
 	if (fcgi == NULL)
 		never(fcgi_new(&fcgi) != STATUS_OK);
 	if (fcgi_accept(fcgi, pool, &request) == STATUS_OK) {
-		dispatch(&fuzz_settings, NULL, fuzz_db(), pool, &request, &out);
+		dispatch(&fuzz_settings, fuzz_tokens(), fuzz_db(), pool,
+		    &request, &out);
 		(void)fuzz_status(&out);
 		fcgi_finish(fcgi, buffer_slice(&out));
 	}

@@ -77,7 +77,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.id = SLICE("0"),
 		.body = SLICE("{\"title\":\"t\",\"completed\":true}"),
 	};
-	dispatch(&fuzz_settings, NULL, fuzz_db(), pool, &request, &out);
+	dispatch(
+	    &fuzz_settings, fuzz_tokens(), fuzz_db(), pool, &request, &out);
 	status = fuzz_status(&out);
 	never(status == 401);
 	never(status == 503 && !is_own(lines[1].data, lines[1].length) &&

@@ -1,6 +1,7 @@
 /*
  * Goal: no bytes pass for a token but those that one of the secrets signed and
- * whose claims are all as they must be.
+ * whose claims are all as they must be; and one that was believed before is
+ * answered as if it had not been, at any time.
  *
  * Input: 'R' and a token as it is; 'S' (or 'T', the older secret) and a header,
  * a NUL and a payload, which are encoded and signed here.
@@ -26,6 +27,43 @@ signed_with(const char *token, size_t length, const char *secret)
 	(void)fuzz_base64url(text, digest, size);
 	return length - (size_t)(last + 1 - token) == strlen(text) &&
 	    memcmp(last + 1, text, strlen(text)) == 0;
+}
+
+/* Does what is remembered of *token* differ from what is found out of it? */
+static void
+check_memory(
+    struct slice token, enum status verified, const struct token_claims *claims)
+{
+	static const int64_t times[] = { NOW, NOW + 1, NOW + 3600, NOW - 20 };
+	struct cache *tokens = fuzz_tokens();
+	struct token_refusal refusal, recall_refusal;
+	struct token_claims again, recalled;
+
+	if (verified != STATUS_OK) {
+		never(token_recall(tokens, &fuzz_settings.token, token, NOW,
+			  &refusal, &recalled) != STATUS_NOT_FOUND);
+		return;
+	}
+	if (token_recall(tokens, &fuzz_settings.token, token, NOW, &refusal,
+		&recalled) == STATUS_NOT_FOUND)
+		token_remember(tokens, token, claims);
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		enum status status = token_verify(fuzz_pool(),
+		    &fuzz_settings.token, token, times[i], &refusal, &again);
+		enum status recall = token_recall(tokens, &fuzz_settings.token,
+		    token, times[i], &recall_refusal, &recalled);
+
+		if (recall == STATUS_NOT_FOUND)
+			continue; /* too long to be remembered */
+		never(recall != status);
+		never(refusal.reason != recall_refusal.reason);
+		never(status == STATUS_OK &&
+		    (!slice_equal(again.user_id, recalled.user_id) ||
+			!slice_equal(again.email, recalled.email) ||
+			!slice_equal(again.issuer, recalled.issuer) ||
+			again.expires_at != recalled.expires_at ||
+			again.issued_at != recalled.issued_at));
+	}
 }
 
 static void
@@ -62,6 +100,7 @@ check(const char *token, size_t length)
 		    !signed_with(token, length, FUZZ_SECRET) &&
 		    !signed_with(token, length, FUZZ_SECRET_OLD));
 	}
+	check_memory((struct slice) { token, length }, status, &claims);
 	pool_reset(pool);
 }
 
