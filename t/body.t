@@ -194,6 +194,8 @@ for my $length ('-1', '+13', '1e1', '0x0d', '13x', 'x', ' 13', '13 ', '999999999
 	ok($answer->status == 400 || $answer->status == 413, "CONTENT_LENGTH $length") or diag($answer->dump);
 }
 refuses(send_short('{"title":"x"}', ''), bad_request => 'no CONTENT_LENGTH');
+refuses(send_short('{"title":"x"}', 12), bad_request => 'a byte more');
+refuses(send_short('{"title":"x"}  ', 13), bad_request => 'blanks more');
 my $cut = send_short('{"title":"cut off"}', 19, cut => 1, maybe => 1);
 ok(!defined $cut || $cut->status == 201 || $cut->status == 400, 'a stream that breaks off after the whole body');
 $stored++ if defined $cut && $cut->status == 201;
@@ -201,6 +203,7 @@ $cut = send_short('{"title":"cut off"', 19, cut => 1, maybe => 1);
 ok(!defined $cut || $cut->status == 400, 'and one that breaks off before');
 answers($alice->with(client => $direct)->patch("/tasks/$task->{id}/complete", '{"completed":true}', { 'Content-Length' => 18 }), 200, 'the pool goes on');
 refuses($alice->with(client => $direct)->patch("/tasks/$task->{id}/complete", '', { 'Content-Length' => 18 }), bad_request => 'a toggle that should have had a body is none');
+refuses($alice->with(client => $direct)->patch("/tasks/$task->{id}/complete", '{"completed":true}', { 'Content-Length' => '' }), bad_request => 'nor is one that has a body of no length');
 
 # A client that goes away in the middle of its body leaves nothing.
 $stack->client->close;
