@@ -1,7 +1,7 @@
 // Goal: nobody notices that tokens expire. Here they live a few seconds.
 
 import { add, bearer, becomes, edit, forgive, is, newcomer, ok, open, play, remove,
-	elsewhere, saved, shot, signIn, signUp, stack, titles, until, done,
+	elsewhere, saved, shot, signIn, signUp, stack, titles, until, url, done,
 } from "./browser.mjs";
 
 const LIFETIME = 5;
@@ -150,7 +150,7 @@ async function leaving() {
 }
 
 async function database() {
-	const { page } = await newcomer();
+	const { page, context } = await newcomer();
 	const seen = watch(page);
 	await add(page, "before");
 	await saved(page);
@@ -170,6 +170,10 @@ async function database() {
 	is((await asked).status(), 503, "the token has run out, and no other is to be had");
 	is(await page.getByRole("heading", { name: "Sign in" }).count(), 0,
 		"nobody is sent to sign in");
+	const answer = await context.request.get(`${url}api/auth/get-session`);
+	const { status, code } = await answer.json();
+	is([answer.status(), answer.headers()["retry-after"], status, code],
+		[503, "1", 503, "unavailable"], "the issuer does not say signed out");
 	await stack("database start");
 	await saved(page);
 	await becomes(() => page.locator(".banner").textContent(), "",
