@@ -12,8 +12,8 @@ use Socket qw(SOL_SOCKET SO_PEERCRED);
 # path: where it listens; to: the server's socket; rule: called in a process of
 # its own as rule->($state, $side, $packet) for each packet, $side being
 # 'client' or 'server' (who sent it) and $state a hash of that connection, in
-# which pid is the client's; it returns the packets to pass on instead, or undef
-# to cut the connection. A reference among them is to seconds to wait meanwhile.
+# which pid is the client's; it returns the packets to pass on instead, and undef
+# to cut the connection, last. A reference among them is to seconds to wait.
 sub new ($class, %o) {
 	my $listen = IO::Socket::UNIX->new(Local => $o{path}, Listen => 128)
 	    or die "$o{path}: $!";
@@ -64,8 +64,8 @@ sub _serve ($listen, $o) {
 				last if length $c->{buffer}{$side} < $length;
 				my $packet = substr $c->{buffer}{$side}, 0, $length, '';
 				my @pass = $o->{rule}->($c->{state}, $side, $packet);
-				if (@pass && !defined $pass[0]) { $cut->($c); last }
-				for (@pass) { ref ? select(undef, undef, undef, $$_) : syswrite $other, $_ }
+				for (@pass) { !defined ? $cut->($c) : ref ? select(undef, undef, undef, $$_) : syswrite $other, $_ }
+				last if grep { !defined } @pass;
 			}
 		}
 	}
