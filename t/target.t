@@ -59,7 +59,7 @@ nowhere($_) for "/%61pi/$a/tasks", "/api/$a/%74asks", "/api/$a/task%73", '/api/m
     "/API/$a/tasks", "/api/$a/Tasks", "/api/$a/TASKS", '/api/ME', '/HEALTHZ', "/api/$a/tasks/$hers/%63omplete";
 
 # No such route.
-refuses(get($_), not_found => $_) for "/api/$a", "/api/$a/task", "/api/$a/tasksx", "/api/$a/tasks/$hers/completed", "/api/$a/tasks/$hers/complete/x",
+refuses(get($_), not_found => $_) for '/api', '/api?x', "/api/$a", "/api/$a/task", "/api/$a/tasksx", "/api/$a/tasks/$hers/completed", "/api/$a/tasks/$hers/complete/x",
     "/api/$a/tasks/$hers/x", "/api/$a/x/$hers", '/api/me/x', "/api/$a/tasks;x=1", "/api/$a/tasks/$hers;x", "/api/me;x", "/api/$a/tasks,", "/api/$a/tasks%20", "/api/$a/tasks%3Flimit=1";
 
 # Malformed task ids are 404, and so are those that only look alike.
