@@ -5,6 +5,7 @@
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::INET;
 use Test::More;
 use Facts;
 use Stack;
@@ -197,6 +198,11 @@ $worker->signal('TERM');
 is($worker->wait, 0, 'and ends with 0 at TERM');
 $worker = $program->worker;
 answers(me($worker), 200, 'another');
+# What other programs take for a reload, or reopen logs at, is none of a worker's.
+for my $signal (qw(HUP USR1 USR2 PIPE ALRM)) {
+	$worker->signal($signal);
+	answers(me($worker), 200, "$signal: a worker goes on") for 1 .. 2;
+}
 # A client that connects and says nothing, or half of something, is no reason to hang for good.
 my $silent = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
 my $half = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
@@ -212,5 +218,15 @@ for my $junk ("GET / HTTP/1.1\r\n\r\n", "\0" x 64, "\xff" x 512, pack('CCnnCCnCx
 }
 answers(me($worker), 200, 'nor after those that speak no FastCGI');
 ok(!defined $worker->ended, 'it is the same worker');
+
+# Over TCP, where the end of a connection could take back an answer that the other
+# side has not read yet, if the worker has not read all that came.
+my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64) or die $!;
+my $distant = $program->worker_at('127.0.0.1:' . $listen->sockport, $listen);
+answers(me($distant), 200, 'a worker on a TCP socket answers') for 1 .. 3;
+answers(ask($distant, 'POST', "/api/$id/tasks", '{"title":"over TCP"}'), 201, 'and reads a body');
+refuses(ask($distant, 'POST', "/api/$id/tasks", 'x' x 1_000_000), content_too_large => 'and says so of one that it does not read') for 1 .. 5;
+$distant->signal('TERM');
+is($distant->wait, 0, 'and ends with 0 at TERM');
 
 $stack->done;

@@ -5,6 +5,7 @@ package FastCGI;
 
 use v5.36;
 use Answer;
+use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Socket qw(SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO);
 
@@ -65,7 +66,8 @@ sub send ($self, $method, $target, $headers = [], $body = undef, %o) {
 	$input .= $o{cut} ? (length $text ? _record(FCGI_STDIN, $text) : '')
 	    : _stream(FCGI_STDIN, $text);
 
-	my $socket = IO::Socket::UNIX->new(Peer => $self->{path})
+	# A path, or host:port.
+	my $socket = ($self->{path} =~ m{\A/} ? IO::Socket::UNIX->new(Peer => $self->{path}) : IO::Socket::INET->new($self->{path}))
 	    or die "connect $self->{path}: $!\n";
 	$socket->setsockopt(SOL_SOCKET, $_, pack 'l!l!', $self->{timeout}, 0)
 	    for SO_RCVTIMEO, SO_SNDTIMEO;

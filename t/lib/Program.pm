@@ -62,12 +62,17 @@ sub _socket_path ($self) { $self->dir . '/s' . ++$sockets }
 # One worker as spawn-fcgi leaves it: the listening socket is descriptor 0.
 sub worker ($self, %env) {
 	my $path = $self->_socket_path;
-	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM)
-	    or die "$path: $!";
-	open my $log, '>>', "$path.log" or die $!;
+	return $self->worker_at($path, IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM), %env);
+}
+
+# The same on a socket of the caller's, which a client reaches at `address`.
+sub worker_at ($self, $address, $listen, %env) {
+	die "$address: $!" if !$listen;
+	my $file = $self->_socket_path . '.log';
+	open my $log, '>>', $file or die $!;
 	my $pid = fork // die $!;
 	$self->_exec(\%env, $listen, _null('>'), $log, $self->path) if !$pid;
-	return Program::Running->new(program => $self, pid => $pid, path => $path, log => "$path.log");
+	return Program::Running->new(program => $self, pid => $pid, path => $address, log => $file);
 }
 
 # A pool under spawn-fcgi. way: 'master' (-n, and -w workers) or 'fork' (-F workers).
