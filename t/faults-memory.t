@@ -77,7 +77,8 @@ sub endpoint ($name, $good, $make, $check, $before = undef) {
 			if (defined $worker->ended) { $deaths++; start() }
 			sleep 0.05;
 			next if ++$none < 200;
-			push @wrong, "$name: does not come back";
+			fail("$name$way: the worker comes back");
+			diag($worker->log =~ s/\A.*(?=(?:.*\n){5}\z)//sr);
 			return;
 		}
 		$none = 0;

@@ -17,9 +17,6 @@ use Stack;
 my $WORKERS = 2;
 # A worker lets go after two seconds; whoever stands behind two peers waits twice.
 my $PATIENCE = 7;
-my $seed = $ENV{FUZZ_SEED} // time % 1_000_000;
-srand $seed;
-note("FUZZ_SEED=$seed");
 my $stack = Stack->new(inside => 1);
 my $pool = $stack->program->pool(master => $WORKERS);
 my $user = $stack->user(client => $stack->fastcgi($pool));
@@ -162,7 +159,10 @@ figure('slow and wrong peers', sprintf '%d kinds, as many peers as workers: the 
 	figure('2,000 connections at once', sprintf '%d answered, %d left half way, none lost, %.1f s; memory of a worker +%d KiB', $answered, $left, $took, $more);
 }
 
-# Records of any bytes.
+# Records of any bytes. (Only now: the names of users are random too.)
+my $seed = $ENV{FUZZ_SEED} // int(time) % 1_000_000;
+srand $seed;
+note("FUZZ_SEED=$seed");
 my $count = long(400, 20_000);
 my @bits = ($whole, begin(), record(4, $get), record(4, ''), record(5, ''), record(5, 'x'), record(2, ''), record(9, pair(FCGI_MAX_REQS => ''), 0),
     record(4, pair(REQUEST_URI => '/api/me') . $token), pack('NN', 0xffffffff, 0x80000000), pair(CONTENT_LENGTH => '99999999999'), "\1\4\0\1\xff\xff\xff\0");
@@ -176,12 +176,12 @@ for my $n (1 .. $count) {
 	$served++ if $n % 100 == 0 && $user->get("/tasks/$task->{id}")->status == 200;
 }
 is($served, int $count / 100, "after $count streams of any bytes all are served (FUZZ_SEED=$seed)");
-# libfcgi gives up where it is told a length for which there is no memory, and
-# says so; the worker is replaced. It may not die of anything else.
-my $died = () = $pool->log =~ /event=worker_died/g;
-my $gave_up = () = $pool->log =~ /^\S+: fcgiapp\.c:\d+: Malloc: Assertion /mg;
-is($died, $gave_up, 'and no worker died but by the word of libfcgi');
-figure('records of any bytes', "$count streams, $died workers died");
+# libfcgi asserts that there is memory for a name and a value of 2 GiB less two bytes
+# (what is longer it refuses): that worker is replaced, as any that dies.
+my @died = $pool->log =~ /event=(worker_died.*)/g;
+my $asserted = () = $pool->log =~ /fcgiapp\.c:\d+: Malloc: Assertion/g;
+is(@died - $asserted, 0, 'and no worker died but of an assertion of libfcgi') or diag("@died");
+figure('records of any bytes', sprintf '%d streams, %d workers died of an assertion of libfcgi, %d otherwise', $count, $asserted, @died - $asserted);
 
 is($pool->log =~ /event=(?:request)[^\n]*status=500/ ? 1 : 0, 0, 'no 500 in all this');
 undef $pool;
