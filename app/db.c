@@ -196,6 +196,10 @@ is_lost(unsigned code)
 	case ER_SERVER_SHUTDOWN:
 	case ER_CONNECTION_KILLED:
 		return true;
+	case ER_NO_DB_ERROR:
+		/* There was no memory for that line of the option file, of
+		 * which the library says nothing. */
+		return true;
 	default:
 		return code >= CR_MIN_ERROR && code <= CR_MAX_ERROR;
 	}

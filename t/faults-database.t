@@ -312,6 +312,15 @@ for (['1969 70100', 'the statement was ended'], ['1114 HY000', 'the disk was ful
 	refuses($answer, unavailable => "an error behind the row of an INSERT ($why) is 503");
 	poll { $alice->get('/tasks')->status == 200 } 'and all goes on';
 }
+# A connection that was made without its database, for want of memory, is no good.
+{
+	my $connected = sub () { scalar(() = $worker->log =~ /event=database step=connected/g) };
+	my $before = $connected->();
+	order('fail 1046 3D000');
+	refuses($alice->post('/tasks', { title => 'nowhere' }, { 'Idempotency-Key' => 'nowhere' }), unavailable => 'no database selected is 503');
+	poll { $alice->get('/tasks')->status == 200 } 'and all goes on';
+	is($connected->(), $before + 1, 'on another connection');
+}
 order('fail 1213 40001');
 my $won = $alice->post('/tasks', { title => 'deadlock' }, { 'Idempotency-Key' => 'deadlocked-once' });
 answers($won, 201, 'a deadlock is tried again');
