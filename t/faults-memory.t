@@ -78,6 +78,7 @@ sub endpoint ($name, $good, $make, $check, $before = undef) {
 			sleep 0.05;
 			next if ++$none < 200;
 			fail("$name$way: the worker comes back");
+			push @wrong, "$name$way: does not come back";
 			diag($worker->log =~ s/\A.*(?=(?:.*\n){5}\z)//sr);
 			return;
 		}
