@@ -1,5 +1,6 @@
 # Goal: of 20,000 random mutations of a right token none is taken, none is a 5xx
-# and none is read as somebody else's; the unmodified one is always taken.
+# and the unmodified one is always taken; mutations that are rightly signed again
+# are whom they name.
 # FUZZ_SEED repeats a run, FUZZ_COUNT makes it longer.
 
 use v5.36;
@@ -7,6 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
 use Facts;
+use JSON::PP ();
 use Stack;
 use Token qw(b64u unb64u);
 
@@ -92,10 +94,18 @@ is_deeply(\%status, { 401 => $count }, "$count mutations are 401 (FUZZ_SEED=$see
 is($unmodified, scalar @groups, 'the unmodified one is 200 each time');
 
 # Rightly signed again: header and payload then count by what they say. Whatever
-# is taken is Alice, and what is not is 401.
+# is taken is whom sub and user_id both name, and what is not is 401.
 my ($who, $odd, $n) = (0, 0, int($count / 5));
+my $json = JSON::PP->new->utf8;
 %status = ();
+
+sub named ($payload) {
+	my $claims = eval { $json->decode($payload) } // return;
+	return $claims->{sub} eq $claims->{user_id} ? $claims->{sub} : undef;
+}
+
 for (1 .. $n / 50) {
+	my @payloads;
 	my @answers = $alice->pipeline(map {
 		my ($h, $p) = map { unb64u($_) } @parts[0, 1];
 		for (1 .. 1 + rand 2) {
@@ -104,16 +114,20 @@ for (1 .. $n / 50) {
 			substr $$text, $i, any(0, 1, 1, 1, 2), any('', '"', ',', ':', '{', '}', '[', '\\', '\u0000', '0', ' ',
 			    '.', 'e', "\0", "\xff", chr rand 256, substr($$text, place($$text), 1 + rand 9));
 		}
+		push @payloads, $p;
 		['GET', '/api/me', { Authorization => 'Bearer ' . Token::sign(b64u($h), b64u($p), $stack->secret) }]
 	} 1 .. 50);
-	for my $answer (@answers) {
+	for my $i (0 .. $#answers) {
+		my $answer = $answers[$i];
 		$status{ $answer->status }++;
 		$odd++, diag($answer->dump) if $answer->status != 200 && $answer->status != 401;
-		$who++, diag($answer->dump) if $answer->status == 200 && $answer->json->{user_id} ne $alice->id;
+		next if $answer->status != 200;
+		my $named = named($payloads[$i]);
+		$who++, diag($payloads[$i], $answer->dump) if !defined $named || $answer->json->{user_id} ne $named;
 	}
 }
 is($odd, 0, "$n mutations signed again are 200 or 401");
-is($who, 0, 'and nobody else than Alice');
+is($who, 0, 'and each taken is whom sub and user_id name');
 ok($status{200} && $status{401}, 'some are taken, some are not');
 
 $stack->done;
