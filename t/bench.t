@@ -53,7 +53,7 @@ for my $kind (qw(list one create expired signature rs256)) {
 }
 are_numbers('the ratios', floor => $f->{ratio}{floor}, 'CPU to the floor\'s' => $f->{ratio}{application_cpu_floor},
 	map { ("CPU refusing $_" => $f->{ratio}{refused_cpu}{$_}) } qw(expired signature rs256));
-for (qw(fastapi fastify ulfius)) {
+for (qw(fastapi fastapi_raw fastify ulfius)) {
 	$peer{$_} ? are_numbers("ratio to $_", ratio => $f->{ratio}{$_}) : ok(exists $f->{ratio}{$_} && !defined $f->{ratio}{$_} && $f->{left_out}{$_}, "$_ is left out, and why is said");
 }
 are_numbers("memory and start of $_", memory => $f->{memory}{$_}{pool}, processes => $f->{memory}{$_}{processes}, start => $f->{start}{$_}{median}) for @names;

@@ -1,14 +1,16 @@
-"""The peer on FastAPI, PyJWT and aiomysql, as their documentation has it.
+"""The peer on FastAPI, PyJWT and aiomysql, as their documentation has it:
+what goes in and out is declared by models.
 
 Tuned: handlers and dependencies are coroutines (FastAPI runs others in
-threads), answers are returned as JSONResponse (so nothing is validated or
-copied on the way out), and the access log is off.
+threads), and the access log is off.  With RAW=1 answers go past the models,
+as a JSONResponse of what the handler has put together itself, which
+documentation names as the way to avoid their cost.
 """
 import os
 import secrets
 import time
 from datetime import datetime, timedelta
-from typing import Optional
+from typing import List, Optional
 from uuid import UUID
 
 import aiomysql
@@ -23,6 +25,7 @@ EPOCH = datetime(1970, 1, 1)
 SECRET = os.environ["BETTER_AUTH_SECRET"]
 ISSUER = os.environ["JWT_ISSUER"]
 AUDIENCE = os.environ["JWT_AUDIENCE"]
+RAW = os.environ.get("RAW") == "1"
 
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 bearer = HTTPBearer(auto_error=False)
@@ -107,6 +110,22 @@ async def tenant(
     return user_id
 
 
+class NewTask(BaseModel):
+    title: str = Field(min_length=1, max_length=200)
+    description: Optional[str] = Field(None, max_length=1000)
+    completed: bool = False
+
+
+class Task(BaseModel):
+    id: str
+    user_id: str
+    title: str
+    description: Optional[str]
+    completed: bool
+    created_at: str
+    updated_at: str
+
+
 def task_of(user_id: str, row) -> dict:
     return {
         "id": str(UUID(bytes=row[0])),
@@ -119,7 +138,11 @@ def task_of(user_id: str, row) -> dict:
     }
 
 
-@app.get("/api/{user_id}/tasks")
+def answer(content, status: int = 200):
+    return JSONResponse(content, status_code=status) if RAW else content
+
+
+@app.get("/api/{user_id}/tasks", response_model=List[Task])
 async def list_tasks(
     user_id: str = Depends(tenant), limit: int = Query(100, ge=1, le=500)
 ):
@@ -131,10 +154,10 @@ async def list_tasks(
                 (user_id, limit),
             )
             rows = await cursor.fetchall()
-    return JSONResponse([task_of(user_id, row) for row in rows])
+    return answer([task_of(user_id, row) for row in rows])
 
 
-@app.get("/api/{user_id}/tasks/{task_id}")
+@app.get("/api/{user_id}/tasks/{task_id}", response_model=Task)
 async def read_task(task_id: UUID, user_id: str = Depends(tenant)):
     async with app.state.pool.acquire() as connection:
         async with connection.cursor() as cursor:
@@ -146,13 +169,7 @@ async def read_task(task_id: UUID, user_id: str = Depends(tenant)):
             row = await cursor.fetchone()
     if row is None:
         raise Problem(404, "Not Found", "not_found", "There is nothing here")
-    return JSONResponse(task_of(user_id, row))
-
-
-class NewTask(BaseModel):
-    title: str = Field(min_length=1, max_length=200)
-    description: Optional[str] = Field(None, max_length=1000)
-    completed: bool = False
+    return answer(task_of(user_id, row))
 
 
 def uuid7(microseconds: int) -> UUID:
@@ -166,7 +183,7 @@ def uuid7(microseconds: int) -> UUID:
     )
 
 
-@app.post("/api/{user_id}/tasks")
+@app.post("/api/{user_id}/tasks", response_model=Task, status_code=201)
 async def create_task(task: NewTask, user_id: str = Depends(tenant)):
     microseconds = time.time_ns() // 1000
     now = EPOCH + timedelta(microseconds=microseconds)
@@ -185,4 +202,4 @@ async def create_task(task: NewTask, user_id: str = Depends(tenant)):
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, 1)",
                 (user_id, *row),
             )
-    return JSONResponse(task_of(user_id, row), status_code=201)
+    return answer(task_of(user_id, row), 201)

@@ -7,16 +7,16 @@ package Contestant;
 use v5.36;
 use Time::HiRes qw(sleep time);
 
-my @ORDER = qw(todo floor fastapi fastify ulfius);
+my @ORDER = qw(todo floor fastapi fastapi_raw fastify ulfius);
+
+my @PYTHON = qw(python3-fastapi python3-jwt python3-aiomysql uvicorn python3-uvloop
+    python3-httptools);
 
 my %KINDS = (
 	todo => { title => 'todo-fcgi', kind => 'fastcgi' },
 	floor => { title => 'the floor', kind => 'fastcgi' },
-	fastapi => {
-		title => 'FastAPI',
-		packages => [qw(python3-fastapi python3-jwt python3-aiomysql uvicorn
-		    python3-uvloop python3-httptools)],
-	},
+	fastapi => { title => 'FastAPI', packages => \@PYTHON },
+	fastapi_raw => { title => 'FastAPI raw', packages => \@PYTHON },
 	fastify => { title => 'Fastify', packages => [] },
 	ulfius => {
 		title => 'Ulfius',
@@ -59,7 +59,7 @@ sub build ($self) {
 	} elsif ($name eq 'ulfius') {
 		$m->compile('ulfius', "$self->{bench}/ulfius/peer.c",
 			qw(libulfius librhonabwy libhoel libyder jansson));
-	} elsif ($name eq 'fastapi') {
+	} elsif ($name =~ /\Afastapi/) {
 		$m->do('fastapi.log', 'cp', "$self->{bench}/fastapi/app.py", $m->dir);
 	} elsif ($name eq 'fastify') {
 		my $dir = $m->file('fastify');
@@ -122,10 +122,11 @@ sub start ($self, $lengths) {
 	} elsif ($of eq 'floor') {
 		$m->start($name, run => [@spawn, $m->file('floor'), $workers,
 			@$lengths{qw(list one create)}], env => { TODO_DB_DEFAULTS_FILE => $cnf });
-	} elsif ($of eq 'fastapi') {
+	} elsif ($of =~ /\Afastapi/) {
 		$m->start($name, run => [qw(/usr/bin/python3 -m uvicorn app:app --uds), $socket,
 			'--workers', $processes, qw(--loop uvloop --http httptools
-			--no-access-log --log-level warning)], env => { $stage->settings, %db });
+			--no-access-log --log-level warning)],
+			env => { $stage->settings, %db, RAW => $of eq 'fastapi_raw' ? 1 : 0 });
 	} elsif ($of eq 'fastify') {
 		my ($node) = glob $m->file('fastify/node_modules/node-linux-*/bin/node');
 		$m->start($name, in => $m->file('fastify'), run => [$node // 'node', 'app.js'],

@@ -27,7 +27,7 @@ sub aims ($f) {
 	$add->('requests a second / Fastify\'s', '≥', 2, $ratio->{fastify});
 	$add->('requests a second / FastAPI\'s', '≥', 6, $ratio->{fastapi});
 	$add->('requests a second / Ulfius\'s', '≥', 1.3, $ratio->{ulfius});
-	for (grep { $f->{open}{of}{$_} } qw(fastify fastapi ulfius)) {
+	for (grep { $f->{open}{of}{$_} } qw(fastify fastapi fastapi_raw ulfius)) {
 		my ($own, $theirs) = map { $f->{open}{of}{$_}{p99}{median} } 'todo', $_;
 		$add->("p99 at the same rate / $_\'s", '≤', 1,
 			$theirs ? 0 + sprintf '%.3f', $own / $theirs : undef) if defined $own;
