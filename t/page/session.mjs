@@ -131,7 +131,14 @@ async function unsaved() {
 	away = true;
 	await add(page, "never mind");
 	await out.click();
+	// What comes next is to be seen before the server says who is there.
+	let asked;
+	await context.route("**/api/auth/get-session", (route) => { asked = route; });
 	await page.getByRole("button", { name: "Sign out anyway" }).click();
+	await until(() => asked);
+	is(await titles(page), [], "who signs out leaves no list, not for a moment");
+	await context.unroute("**/api/auth/get-session");
+	await asked.fallback();
 	await page.getByText("You are signed out.").waitFor();
 	is(await page.evaluate(() => sessionStorage.length), 0,
 		"or is done anyway, and nothing of it stays in the browser");
