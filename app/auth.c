@@ -1,29 +1,5 @@
 #include "auth.h"
 
-#include <string.h>
-
-/* The white space that may stand around a field value (RFC 9110 5.5). */
-static struct slice
-trim(struct slice text)
-{
-	while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = (struct slice) { text.data + 1, text.length - 1 };
-	while (text.length > 0 &&
-	    (text.data[text.length - 1] == ' ' ||
-		text.data[text.length - 1] == '\t'))
-		text.length--;
-	return text;
-}
-
-/* May *c* stand in the name of a scheme (RFC 9110 section 5.6.2)? */
-static bool
-is_name_byte(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	    (c >= 'a' && c <= 'z') ||
-	    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
 /*
  * Find the token in *field*.  Another scheme than Bearer brings no token of
  * ours.  Whatever follows Bearer and its one space is one, even if it is
@@ -35,13 +11,13 @@ bearer_token(struct slice field, struct slice *token)
 	static const struct slice scheme = { "Bearer", 6 };
 	struct slice start;
 
-	field = trim(field);
+	field = slice_trim(field);
 	start = (struct slice) { field.data, scheme.length };
 	if (field.length < scheme.length || !slice_equal_nocase(start, scheme))
 		return STATUS_TOKEN_MISSING;
 	field.data += scheme.length;
 	field.length -= scheme.length;
-	if (field.length > 0 && is_name_byte(field.data[0]))
+	if (field.length > 0 && slice_is_tchar(field.data[0]))
 		return STATUS_TOKEN_MISSING;
 	if (field.length > 0 && field.data[0] == ' ') {
 		field.data++;

@@ -170,61 +170,99 @@ request_next_parameter(
 	return true;
 }
 
+/* Take *length* bytes off the front of *text*. */
+static struct slice
+take(struct slice *text, size_t length)
+{
+	struct slice taken = { text->data, length };
+
+	text->data += length;
+	text->length -= length;
+	return taken;
+}
+
+/* Take *c* off the front of *text*, if it is there. */
 static bool
-is_blank(char c)
+take_char(struct slice *text, char c)
 {
-	return c == ' ' || c == '\t';
+	if (text->length == 0 || text->data[0] != c)
+		return false;
+	(void)take(text, 1);
+	return true;
 }
 
-/* Take the blanks off both ends of *text*. */
+/* Take a token (RFC 9110 section 5.6.2), maybe an empty one. */
 static struct slice
-trim(struct slice text)
+take_token(struct slice *text)
 {
-	while (text.length > 0 && is_blank(text.data[0])) {
-		text.data++;
-		text.length--;
-	}
-	while (text.length > 0 && is_blank(text.data[text.length - 1]))
-		text.length--;
-	return text;
+	size_t length = 0;
+
+	while (length < text->length && slice_is_tchar(text->data[length]))
+		length++;
+	return take(text, length);
 }
 
-/* Take what precedes the first *separator* off *text*, trimmed. */
-static struct slice
-take_until(struct slice *text, char separator)
+/*
+ * Take the rest of a quoted-string (section 5.6.4), whose first quote is gone.
+ * *value* is what stands between the quotes, with its backslashes.
+ */
+static bool
+take_quoted(struct slice *text, struct slice *value)
 {
-	const char *end = memchr(text->data, separator, text->length);
-	struct slice taken = *text;
+	size_t length = 0;
 
-	if (end == NULL) {
-		text->data += text->length;
-		text->length = 0;
-	} else {
-		taken.length = (size_t)(end - text->data);
-		text->data += taken.length + 1;
-		text->length -= taken.length + 1;
+	while (length < text->length && text->data[length] != '"')
+		length += text->data[length] == '\\' ? 2 : 1;
+	if (length >= text->length)
+		return false;
+	*value = take(text, length);
+	return take_char(text, '"');
+}
+
+/*
+ * Take a parameter (section 5.6.6) and the ";" after it, if there is one.
+ * *name* is empty if there is none between two of these.  Returns false if
+ * that is not what stands there.
+ */
+static bool
+take_parameter(struct slice *text, struct slice *name, struct slice *value)
+{
+	*text = slice_trim(*text);
+	*name = take_token(text);
+	*value = (struct slice) { NULL, 0 };
+	if (name->length > 0) {
+		if (!take_char(text, '='))
+			return false;
+		if (take_char(text, '"')) {
+			if (!take_quoted(text, value))
+				return false;
+		} else if ((*value = take_token(text)).length == 0) {
+			return false;
+		}
 	}
-	return trim(taken);
+	*text = slice_trim(*text);
+	return text->length == 0 || take_char(text, ';');
 }
 
 enum status
 request_is_json(struct slice content_type)
 {
-	if (content_type.data == NULL ||
-	    !slice_equal_nocase(
-		take_until(&content_type, ';'), SLICE("application/json")))
+	const struct slice json = SLICE("application/json");
+	struct slice name, value;
+
+	content_type = slice_trim(content_type);
+	if (content_type.length < json.length ||
+	    !slice_equal_nocase(take(&content_type, json.length), json))
+		return STATUS_UNSUPPORTED_MEDIA_TYPE;
+	content_type = slice_trim(content_type);
+	if (content_type.length > 0 && !take_char(&content_type, ';'))
 		return STATUS_UNSUPPORTED_MEDIA_TYPE;
 
-	while (content_type.length > 0) {
-		struct slice value = take_until(&content_type, ';');
-		struct slice name = take_until(&value, '=');
-
-		if (!slice_equal_nocase(name, SLICE("charset")))
-			continue;
-		if (!slice_equal_nocase(value, SLICE("utf-8")) &&
-		    !slice_equal_nocase(value, SLICE("\"utf-8\"")))
+	while (content_type.length > 0)
+		if (!take_parameter(&content_type, &name, &value) ||
+		    (slice_equal_nocase(name, SLICE("charset")) &&
+			!slice_equal_nocase(value, SLICE("utf-8"))))
 			return STATUS_UNSUPPORTED_MEDIA_TYPE;
-	}
 	return STATUS_OK;
 }
 
@@ -260,7 +298,7 @@ request_names_tag(struct slice field, struct slice tag)
 {
 	bool found = false;
 
-	field = trim(field);
+	field = slice_trim(field);
 	if (slice_equal(field, SLICE("*")))
 		return true;
 
@@ -269,7 +307,7 @@ request_names_tag(struct slice field, struct slice tag)
 	while (field.length > 0) {
 		struct slice other;
 
-		if (field.data[0] == ',' || is_blank(field.data[0])) {
+		if (field.data[0] == ',' || slice_is_blank(field.data[0])) {
 			field.data++;
 			field.length--;
 			continue;
@@ -277,7 +315,7 @@ request_names_tag(struct slice field, struct slice tag)
 		if (!next_tag(&field, &other))
 			return false;
 		found = found || slice_equal(other, tag);
-		field = trim(field);
+		field = slice_trim(field);
 		if (field.length > 0 && field.data[0] != ',')
 			return false;
 	}

@@ -36,6 +36,17 @@ static const char *const names[PARAMETER_COUNT] = {
 	[AFTER] = "after",
 };
 
+/* Which of our parameters is *name*?  PARAMETER_COUNT if it is none. */
+static size_t
+parameter_named(struct slice name)
+{
+	size_t i = 0;
+
+	while (i < PARAMETER_COUNT && !slice_equal(name, slice_of(names[i])))
+		i++;
+	return i;
+}
+
 /*
  * Collect the decoded values of our parameters; of one that is not there,
  * data is NULL.
@@ -56,10 +67,7 @@ collect(struct exchange *x, struct slice values[PARAMETER_COUNT])
 			return status;
 		if (status != STATUS_OK)
 			continue; /* no name of ours */
-		for (i = 0; i < PARAMETER_COUNT; i++)
-			if (slice_equal(name, slice_of(names[i])))
-				break;
-		if (i == PARAMETER_COUNT)
+		if ((i = parameter_named(name)) == PARAMETER_COUNT)
 			continue;
 		if (values[i].data != NULL) {
 			(void)response_invalid(
@@ -246,21 +254,30 @@ task_query_read(
 	return status;
 }
 
+static bool
+is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') ||
+	    (c >= 'a' && c <= 'f');
+}
+
 /*
  * Add the raw *text* of a query to a URI reference, escaping what RFC 3986
- * section 3.4 does not let stand there.
+ * section 3.4 does not let stand there, such as a "%" that begins no escape.
  */
 static void
 add_escaped(struct buffer *out, struct slice text)
 {
-	static const char others[] = "-._~!$'()*+,;:@/?%=";
+	static const char others[] = "-._~!$'()*+,;:@/?=";
 	static const char hex[] = "0123456789ABCDEF";
 
 	for (size_t i = 0; i < text.length; i++) {
 		unsigned char c = (unsigned char)text.data[i];
+		bool escape = c == '%' && i + 2 < text.length &&
+		    is_hex(text.data[i + 1]) && is_hex(text.data[i + 2]);
 
 		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		    (c >= 'a' && c <= 'z') ||
+		    (c >= 'a' && c <= 'z') || escape ||
 		    (c != '\0' && strchr(others, c) != NULL)) {
 			buffer_add_char(out, (char)c);
 		} else {
@@ -271,35 +288,72 @@ add_escaped(struct buffer *out, struct slice text)
 	}
 }
 
+/*
+ * Add the parameters of the request to *out*, each with its "&", but for
+ * "after"; if *ours_alone*, without those that mean nothing to us.
+ */
+static void
+add_parameters(struct exchange *x, struct buffer *out, bool ours_alone)
+{
+	struct slice rest = x->target.query;
+	struct slice name, value, plain;
+
+	while (request_next_parameter(&rest, &name, &value)) {
+		enum status status = request_decode(x->pool, name, &plain);
+		size_t i =
+		    PARAMETER_COUNT; /* not decoded, it is none of ours */
+
+		if (status == STATUS_INTERNAL) {
+			out->failed = true;
+			return;
+		}
+		if (status == STATUS_OK)
+			i = parameter_named(plain);
+		if (i == AFTER || (i == PARAMETER_COUNT && ours_alone))
+			continue;
+		add_escaped(out, name);
+		if (value.data != NULL) {
+			buffer_add_char(out, '=');
+			add_escaped(out, value);
+		}
+		buffer_add_char(out, '&');
+	}
+}
+
+/* The target of the next page. */
+static struct buffer
+next_target(struct exchange *x, const struct tenant *tenant,
+    struct slice cursor, bool ours_alone)
+{
+	struct buffer target = buffer_in(x->pool);
+
+	buffer_add(&target, SLICE("/api/"));
+	buffer_add(&target, tenant_user_id(tenant));
+	buffer_add(&target, SLICE("/tasks?"));
+	add_parameters(x, &target, ours_alone);
+	buffer_add(&target, SLICE("after="));
+	buffer_add(&target, cursor);
+	return target;
+}
+
 enum status
 task_query_link(struct exchange *x, const struct tenant *tenant,
     const struct task_query *query, const struct task *last)
 {
 	struct buffer link = buffer_in(x->pool);
-	struct slice rest = x->target.query;
-	struct slice cursor, name, value, plain;
+	struct buffer target;
+	struct slice cursor;
 	enum status status;
 
 	status = cursor_seal(x, tenant, query, last, &cursor);
 	if (status != STATUS_OK)
 		return status;
-	buffer_add(&link, SLICE("</api/"));
-	buffer_add(&link, tenant_user_id(tenant));
-	buffer_add(&link, SLICE("/tasks?"));
-	while (request_next_parameter(&rest, &name, &value)) {
-		if (request_decode(x->pool, name, &plain) == STATUS_OK &&
-		    slice_equal(plain, slice_of(names[AFTER])))
-			continue;
-		add_escaped(&link, name);
-		if (value.data != NULL) {
-			buffer_add_char(&link, '=');
-			add_escaped(&link, value);
-		}
-		buffer_add_char(&link, '&');
-	}
-	buffer_add(&link, SLICE("after="));
-	buffer_add(&link, cursor);
+	target = next_target(x, tenant, cursor, false);
+	if (buffer_slice(&target).length > REQUEST_TARGET_MAX)
+		target = next_target(x, tenant, cursor, true);
+	buffer_add(&link, SLICE("<"));
+	buffer_add(&link, buffer_slice(&target));
 	buffer_add(&link, SLICE(">; rel=\"next\""));
 	x->response.link = buffer_slice(&link);
-	return link.failed ? STATUS_INTERNAL : STATUS_OK;
+	return target.failed || link.failed ? STATUS_INTERNAL : STATUS_OK;
 }

@@ -101,6 +101,7 @@ idempotency_key(struct exchange *x, struct slice *key)
 	*key = x->request->idempotency_key;
 	if (key->data == NULL)
 		return STATUS_OK;
+	*key = slice_trim(*key);
 	if (key->length < 1 || key->length > KEY_LENGTH_MAX)
 		goto bad;
 	for (size_t i = 0; i < key->length; i++)

@@ -53,4 +53,33 @@ slice_equal_nocase(struct slice a, struct slice b)
 	return true;
 }
 
+/* May *c* stand in a token, such as a name (tchar of RFC 9110 5.6.2)? */
+static inline bool
+slice_is_tchar(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z') ||
+	    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+/* Is *c* white space that may stand around field values (RFC 9110 5.6.3)? */
+static inline bool
+slice_is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* *text* without such white space at its ends. */
+static inline struct slice
+slice_trim(struct slice text)
+{
+	while (text.length > 0 && slice_is_blank(text.data[0])) {
+		text.data++;
+		text.length--;
+	}
+	while (text.length > 0 && slice_is_blank(text.data[text.length - 1]))
+		text.length--;
+	return text;
+}
+
 #endif

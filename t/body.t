@@ -151,11 +151,11 @@ refuses($alice->request('POST', '/tasks', { 'Content-Type' => 'application/json'
 
 # Content-Type -----------------------------------------------------------------
 
-for my $type ('application/json', 'Application/JSON', 'application/json;charset=utf-8', 'application/json; charset=UTF-8', 'application/json; charset="utf-8"', 'application/json ; charset=utf-8', "application/json;\tcharset=Utf-8") {
+for my $type ('application/json', 'Application/JSON', 'application/json;charset=utf-8', 'application/json; charset=UTF-8', 'application/json; charset="utf-8"', 'application/json ; charset=utf-8', "application/json;\tcharset=Utf-8", 'application/json; x="a;charset=latin1"') {
 	answers(post('{"title":"t"}', 'Content-Type' => $type), 201, "201: $type");
 }
 for my $type (undef, '', 'text/plain', 'text/json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=b', 'application/jsonx', 'application/json5', 'application/json-patch+json', 'application/merge-patch+json', 'application/problem+json', 'json', 'application', 'application/', '*/*',
-	'application/*', 'application/json, text/plain', 'text/plain; application/json', 'application/json; charset=iso-8859-1', 'application/json; charset=utf-16', 'application/json;charset=utf8x', 'application/json; charset=', 'application/json charset=utf-8', 'x application/json', "application/json\xff") {
+	'application/*', 'application/json, text/plain', 'text/plain; application/json', 'application/json; charset=iso-8859-1', 'application/json; charset=utf-16', 'application/json;charset=utf8x', 'application/json; charset=', 'application/json; x=";charset=utf-8', 'application/json charset=utf-8', 'x application/json', "application/json\xff") {
 	refuses(post('{"title":"t"}', 'Content-Type' => $type), unsupported_media_type => '415: ' . shown($type // 'none'));
 }
 

@@ -134,6 +134,9 @@ for my $pattern ($routes->patterns) {
 	answers($options, 204, "OPTIONS $pattern");
 	is_deeply([sort split /,\s*/, $options->header('Allow') // ''], \@allow, "with Allow: @allow");
 	answers($client->send('OPTIONS', $routes->fill($pattern, user_id => 'else', id => 'x')), 204, 'of anybody');
+	my $trace = $stack->of_others(sub { $client->send('TRACE', "$target?x=/y") });
+	refuses($trace, method_not_allowed => 'TRACE, which nginx refuses');
+	is_deeply([sort split /,\s*/, $trace->header('Allow') // ''], \@allow, 'with the same Allow');
 	for my $method (qw(GET HEAD POST PUT PATCH DELETE BREW PROPFIND LOCK)) {
 		next if grep { $_ eq $method } @allow;
 		my $answer = $client->send($method, $target, [], $method =~ /\AP/ ? '{}' : undef);

@@ -80,6 +80,8 @@ for my $key ('k' x 256, 'k' x 4000, 'a b', "a\tb", "caf\xc3\xa9", "\xff", "a\x01
 }
 is(replayed(post($alice, ' padded ', { title => 'p' })), 'no', 'blanks around a header are none of it');
 is(replayed(post($alice, 'padded', { title => 'p' })), 'true', 'so this is the same');
+is(replayed(post($alice, "\tpadded \t", { title => 'p' })), 'true', 'and this, with tabs');
+refuses(post($alice, "\t", { title => 'x' }), bad_request => 'a tab alone is no key');
 
 # It is POST's alone.
 my $task = $alice->task('other methods');

@@ -55,6 +55,13 @@ for my $who (qw(ann ben)) {
 	answers($me, 200, 'the program takes it');
 	is_deeply({ map { $_ => $me->json->{$_} } qw(user_id email issuer) }, { user_id => $id, email => $account{$who}{email}, issuer => $stack->issuer }, 'and says the same');
 }
+# What the database would not store is the caller's mistake.
+for my $wrong ({ name => 'n' x 256 }, { name => { toString => 1 } }, { name => 1 }, { image => [] }) {
+	is(auth(ann => 'POST', '/update-user', $wrong)->status, 400, 'no user: ' . substr $JSON->encode($wrong), 0, 30);
+}
+is(auth(ann => 'POST', '/update-user', $_)->status, 200, 'a user: ' . substr $JSON->encode($_), 0, 30)
+    for { name => 'n' x 255 }, { name => "\x{1F600}" x 127 }, { image => undef }, { name => 'ann' };
+
 my $task = $user{ann}->task('of Ann');
 answers($user{ann}->get('/tasks'), 200, 'Ann has her task', [{ map { $_ => $task->{$_} } grep { $_ ne 'etag' } keys %$task }]);
 answers($user{ben}->get('/tasks'), 200, 'Ben has none', []);

@@ -200,5 +200,24 @@ unlike(next_of($alice->get('/tasks?limit=1&x=%3C%3E%22%0d%0aX:y')), qr/[<>"\r\n]
 $link = next_of($alice->get("/tasks?limit=1&x=<y>;\"z\"[]{}|^`\\\xc3\xa9"));
 like($link, qr/&x=%3Cy%3E;%22z%22%5B%5D%7B%7D%7C%5E%60%5C%C3%A9&/, 'and is encoded if it was not');
 answers($alice->get($link), 200, 'so that it can be followed');
+$link = next_of($alice->get('/tasks?limit=1&%zz=1&a=%&b=%4&c=%4z&d=%41'));
+like($link, qr/\?limit=1&%25zz=1&a=%25&b=%254&c=%254z&d=%41&after=/, 'what is no escape becomes one');
+answers($alice->get($link), 200, 'and can be followed');
+
+# A target of 4096 bytes is the longest. One that would outgrow it in the next
+# page's leaves out what is none of our parameters.
+sub padded ($length) {
+	my $start = '/api/' . $alice->id . '/tasks?sort=title&%6cimit=1&x=';
+	return $start . 'y' x ($length - length $start);
+}
+refuses($alice->get(padded(4097)), bad_request => 'a target of 4097 bytes is 400');
+my $whole = $alice->get(padded(4096));
+answers($whole, 200, 'one of 4096 bytes is not');
+$link = next_of($whole);
+like($link, qr{/tasks\?sort=title&%6cimit=1&after=[^&]+\z}, 'the next page has what fits');
+is_deeply([map { $_->{id} } $alice->get($link)->json->@*], [map { $_->{id} } $alice->get(next_of($alice->get('/tasks?sort=title&limit=1')))->json->@*], 'and is the right one');
+$link = next_of($alice->get('/tasks?limit=1&x=' . '"' x 3900));
+unlike($link, qr/x=/, 'the same where escapes make it longer');
+answers($alice->get($link), 200, 'and that can be followed too');
 
 $stack->done;

@@ -43,6 +43,13 @@ for my $dot ('.', '%2e', '%2E') {
 	    "/api/$a/tasks/$dot/$hers", "/api/$dot/tasks", "/api/$a/tasks/$hers/$dot/complete";
 }
 
+# Nor do they become a path of somebody else: the page, or Better Auth.
+nowhere($_) for '/api/x/../..', "/api/$a/tasks/../../../", '/api/../', '/x/..', '/./', '/%2e', '/.', '/..', '/%2E%2e/', '/x%2F..%2F', '/..%2f',
+    '/healthz%2F..', '/api/auth/..%2f..', '/x/../api/auth/ok', '/api/auth/./ok', '/api/auth/x/../ok', '/api/auth/%2e%2E/auth/ok', '/api/auth/x%2f..%2fok',
+    '/api//auth/ok', '/api/auth//ok', '//api/auth/ok', '//', '/x//', '/x/..?y', '/%5c', '/x%5C..', '/api/auth/%5C';
+answers($stack->of_others(sub { get("/?x=/../%2f//&y=..") }), 200, 'what the query holds is nobody\'s path there either');
+$stack->of_others(sub { unlike(get($_)->body, qr/\A<!doctype/i, "not the page: $_") for '/...', '/.x', '/x../' });
+
 # Empty segments.
 nowhere($_) for "//api/$a/tasks", "/api//$a/tasks", "/api/$a//tasks", "/api/$a/tasks/", "/api/$a/tasks//", "/api//tasks",
     "/api/$a/tasks//$hers", "/api/$a/tasks/$hers/", "/api//me", '//api/me', '/api/me/', '//healthz', '/healthz/', "///api/$a/tasks",
@@ -59,7 +66,7 @@ nowhere($_) for "/%61pi/$a/tasks", "/api/$a/%74asks", "/api/$a/task%73", '/api/m
     "/API/$a/tasks", "/api/$a/Tasks", "/api/$a/TASKS", '/api/ME', '/HEALTHZ', "/api/$a/tasks/$hers/%63omplete";
 
 # No such route.
-refuses(get($_), not_found => $_) for '/api', '/api?x', "/api/$a", "/api/$a/task", "/api/$a/tasksx", "/api/$a/tasks/$hers/completed", "/api/$a/tasks/$hers/complete/x",
+refuses(get($_), not_found => $_) for '/api', '/api?x', '/api/auth', '/api/auth?x', "/api/$a", "/api/$a/task", "/api/$a/tasksx", "/api/$a/tasks/$hers/completed", "/api/$a/tasks/$hers/complete/x",
     "/api/$a/tasks/$hers/x", "/api/$a/x/$hers", '/api/me/x', "/api/$a/tasks;x=1", "/api/$a/tasks/$hers;x", "/api/me;x", "/api/$a/tasks,", "/api/$a/tasks%20", "/api/$a/tasks%3Flimit=1";
 
 # Malformed task ids are 404, and so are those that only look alike.

@@ -1,6 +1,7 @@
 // Better Auth on MariaDB: accounts by e-mail and password, and our token.
 
 import { betterAuth } from "better-auth";
+import { APIError, createAuthMiddleware } from "better-auth/api";
 import { getMigrations } from "better-auth/db/migration";
 import { createPool } from "mysql2/promise";
 import { todoJwt } from "./jwt.js";
@@ -16,6 +17,16 @@ export function createDatabase(uri) {
 	return pool;
 }
 
+// /update-user stores what it is sent; what the columns do not take would be a
+// failure of ours.
+const checkUser = createAuthMiddleware(async ({ path, body }) => {
+	const { name = "", image = null } = body ?? {};
+	if (path === "/update-user" && (typeof name !== "string"
+			|| name.length > 255 || image !== null && typeof image !== "string"))
+		throw new APIError("BAD_REQUEST", { code: "INVALID_USER", message:
+			"name must be a text of at most 255 characters, image one or null" });
+});
+
 export function createAuth(settings, pool) {
 	const { secret, secrets } = settings;
 	const current = secrets?.[0];
@@ -28,6 +39,7 @@ export function createAuth(settings, pool) {
 		trustedOrigins: settings.trustedOrigins,
 		database: pool,
 		emailAndPassword: { enabled: true },
+		hooks: { before: checkUser },
 		plugins: [todoJwt({
 			secret: current?.value ?? secret,
 			kid: current?.version,
