@@ -300,13 +300,13 @@ add_parameters(struct exchange *x, struct buffer *out, bool ours_alone)
 
 	while (request_next_parameter(&rest, &name, &value)) {
 		enum status status = request_decode(x->pool, name, &plain);
-		size_t i =
-		    PARAMETER_COUNT; /* not decoded, it is none of ours */
+		size_t i = PARAMETER_COUNT;
 
 		if (status == STATUS_INTERNAL) {
 			out->failed = true;
 			return;
 		}
+		/* What cannot be decoded is none of ours. */
 		if (status == STATUS_OK)
 			i = parameter_named(plain);
 		if (i == AFTER || (i == PARAMETER_COUNT && ours_alone))
