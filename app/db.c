@@ -195,10 +195,9 @@ is_lost(unsigned code)
 	case ER_UNKNOWN_STMT_HANDLER:
 	case ER_SERVER_SHUTDOWN:
 	case ER_CONNECTION_KILLED:
-		return true;
+	/* There was no memory for that line of the option file, of which the
+	 * library says nothing. */
 	case ER_NO_DB_ERROR:
-		/* There was no memory for that line of the option file, of
-		 * which the library says nothing. */
 		return true;
 	default:
 		return code >= CR_MIN_ERROR && code <= CR_MAX_ERROR;

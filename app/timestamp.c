@@ -75,8 +75,8 @@ timestamp_join(const struct timestamp_parts *parts)
 	unsigned year = parts->year - (month >= 10);
 	int64_t day = (int64_t)YEAR_DAYS * year + year / 4 - year / 100 +
 	    year / 400 + days_before_month(month) + parts->day - 1;
-	int64_t second = (int64_t)parts->hour * 3600 + parts->minute * 60 +
-	    parts->second;
+	int64_t second = (int64_t)parts->hour * 3600 +
+	    (int64_t)parts->minute * 60 + parts->second;
 
 	return ((day - DAY_1970) * DAY_SECONDS + second) * TIMESTAMP_SECOND +
 	    parts->microsecond;
