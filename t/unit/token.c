@@ -991,6 +991,14 @@ remembered(void)
 	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND,
 	    "a very long one is not remembered");
 	cache_free(cache);
+
+	cache = cache_new(1);
+	token_remember(
+	    cache, mint(SLICE(HEADER), payload_of(changes), key), &claims);
+	ok(recall(cache, mint(SLICE(HEADER), payload_of(changes), key), NOW) ==
+		STATUS_NOT_FOUND,
+	    "nor is one for which there is no room");
+	cache_free(cache);
 }
 
 /* What is told of a token that is wrong in several ways. */
