@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <errmsg.h>
 #include <mysql.h>
@@ -157,15 +156,6 @@ db_check(const char *defaults_file)
 	return status;
 }
 
-static int64_t
-monotonic_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * TIMESTAMP_SECOND + now.tv_nsec / 1000;
-}
-
 /* Is *code* a fault of the statement or its values, and so of this program? */
 static bool
 is_our_fault(unsigned code)
@@ -224,7 +214,7 @@ fail(struct db *db, const char *step, unsigned code, const char *state,
 		return STATUS_INTERNAL;
 	if (is_lost(code)) {
 		disconnect(db);
-		db->pause_until = monotonic_now() + PAUSE;
+		db->pause_until = timestamp_monotonic() + PAUSE;
 	} else if (code == ER_OPTION_PREVENTS_STATEMENT) {
 		/* Read-only: of several hosts another may not be. */
 		disconnect(db);
@@ -263,7 +253,7 @@ fail_statement(struct db *db, const char *step, MYSQL_STMT *stmt)
 static void
 begin_step(struct db *db)
 {
-	db->step_end = monotonic_now() + STEP_TIME;
+	db->step_end = timestamp_monotonic() + STEP_TIME;
 }
 
 /* Wait for *events*, as the library asked; what has come of it, for it. */
@@ -280,7 +270,7 @@ wait_for(struct db *db, int events)
 	}
 	if ((events & MYSQL_WAIT_READ) != 0)
 		fd.events |= POLLIN;
-	left = db->step_end - monotonic_now();
+	left = db->step_end - timestamp_monotonic();
 	if (left > 0 && poll(&fd, 1, (int)(left / 1000) + 1) != 0)
 		return events & ~MYSQL_WAIT_TIMEOUT;
 	/* Under TLS it would try again, for ever, but not without its peer. */
@@ -396,7 +386,7 @@ is_stale(struct db *db)
 static enum status
 check_time(struct db *db, const char *step)
 {
-	if (monotonic_now() < db->deadline)
+	if (timestamp_monotonic() < db->deadline)
 		return STATUS_OK;
 	log_event(LOG_LEVEL_ERROR, "database", "step", step, "reason",
 	    "the steps before it took too long", NULL);
@@ -412,7 +402,7 @@ fail_connect(struct db *db)
 	enum status status = fail_connection(db, "connect");
 
 	disconnect(db);
-	db->pause_until = monotonic_now() + PAUSE;
+	db->pause_until = timestamp_monotonic() + PAUSE;
 	return status == STATUS_INTERNAL ? STATUS_UNAVAILABLE : status;
 }
 
@@ -426,10 +416,10 @@ connect_anew(struct db *db)
 	static const my_bool no = 0;
 	MYSQL *mysql;
 
-	if (monotonic_now() < db->pause_until)
+	if (timestamp_monotonic() < db->pause_until)
 		return STATUS_UNAVAILABLE;
 	if ((mysql = mysql_init(NULL)) == NULL)
-		return STATUS_INTERNAL;
+		return fail_here("connect", "no memory");
 	db->mysql = mysql;
 	/* The limits are for what it does without asking us: to say goodbye. */
 	if (mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack) != 0 ||
@@ -463,7 +453,7 @@ begin_session(struct db *db)
 void
 db_allow_time(struct db *db)
 {
-	db->deadline = monotonic_now() + REQUEST_TIME;
+	db->deadline = timestamp_monotonic() + REQUEST_TIME;
 }
 
 enum status
@@ -772,7 +762,10 @@ db_rollback(struct db *db)
 {
 	unsigned error = db->error;
 
-	if (db->mysql != NULL && command(db, "ROLLBACK") != STATUS_OK)
+	/* Where there is no time left to say it, the server sees it by that. */
+	if (db->mysql != NULL &&
+	    (timestamp_monotonic() >= db->deadline ||
+		command(db, "ROLLBACK") != STATUS_OK))
 		disconnect(db);
 	db->in_transaction = false;
 	db->error = error; /* what led to it is what counts */

@@ -14,6 +14,7 @@ struct story {
 	struct match match;
 	const struct current_user *user; /* NULL until verified */
 	struct token_refusal refusal;
+	int64_t began; /* by timestamp_monotonic() */
 };
 
 /*
@@ -73,7 +74,7 @@ log_request(
 
 	(void)snprintf(http, sizeof(http), "%u", answer->http);
 	(void)snprintf(microseconds, sizeof(microseconds), "%lld",
-	    (long long)(timestamp_now() - x->now));
+	    (long long)(timestamp_monotonic() - story->began));
 	if (story->user != NULL)
 		user = pool_copy(x->pool, story->user->claims.user_id);
 	if (answer->http >= 500)
@@ -100,7 +101,7 @@ dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
 		.now = timestamp_now(),
 		.response = response_in(pool),
 	};
-	struct story story = { .user = NULL };
+	struct story story = { .began = timestamp_monotonic() };
 	enum status status;
 
 	db_allow_time(db);

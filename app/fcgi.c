@@ -195,7 +195,7 @@ request_id(const FCGX_Request *fcgx)
 
 /*
  * Read *text*, decimal digits (RFC 9110 section 8.6) or nothing, into *length*,
- * which does not grow past SIZE_MAX / 16.
+ * which is large where it would overflow.
  */
 static bool
 read_length(struct slice text, size_t *length)
@@ -271,7 +271,7 @@ fcgi_accept(struct fcgi *fcgi, struct pool *pool, struct request *request)
 
 	fcgi->read_all = false;
 	outcome = accept_request(fcgi);
-	if (outcome == -EAGAIN || outcome == -EINTR)
+	if (outcome == -EAGAIN || outcome == -EINTR || outcome == -ECONNABORTED)
 		return STATUS_NOT_FOUND;
 	if (outcome != 0) {
 		/* No descriptor or no memory, for which the connection goes

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,9 @@
 /* Lines are written in one write(2) each, so that those of several workers
  * do not mix; PIPE_BUF, below which that holds for pipes, is 4096. */
 #define LINE_MAX_LENGTH 4000
+
+/* Milliseconds for whoever reads the lines to go on reading. */
+#define PATIENCE 100
 
 /* Longer values are cut. */
 #define VALUE_MAX_LENGTH 512
@@ -148,12 +152,32 @@ line_add_pair(struct line *line, const char *key, const char *value)
 	line_add_value(line, value);
 }
 
+/*
+ * Can a line be written now?  Whoever stopped reading is waited for once, and
+ * from then on not until they have gone on.
+ */
+static bool
+is_writable(void)
+{
+	static bool stalled;
+	struct pollfd fd = { .fd = descriptor, .events = POLLOUT };
+	int ready;
+
+	do {
+		ready = poll(&fd, 1, stalled ? 0 : PATIENCE);
+	} while (ready < 0 && errno == EINTR);
+	stalled = ready == 0;
+	return ready > 0;
+}
+
 /* Write all of the line; a log that cannot be written stops nobody. */
 static void
 line_write(const struct line *line)
 {
 	size_t done = 0;
 
+	if (!is_writable())
+		return;
 	while (done < line->length) {
 		ssize_t n = write(
 		    descriptor, line->text + done, line->length - done);

@@ -33,6 +33,9 @@
 
 #define WORKERS_MAX 1024
 
+/* The signals that end a worker, once the request in hand is answered. */
+static const int stops[] = { SIGTERM, SIGINT, SIGQUIT };
+
 static volatile sig_atomic_t stopping;
 
 static void
@@ -43,15 +46,30 @@ stop(int number)
 }
 
 /*
- * Answer requests until *stopping* is set.  The signals that set it are
- * blocked all the time but in fcgi_wait(), so that they break off nothing, and
- * none comes unseen between looking at the flag and going to sleep.
+ * Has one of *stops* come?  They are blocked all the time but in fcgi_wait(),
+ * so that they break off nothing, and none comes unseen between looking here
+ * and going to sleep.  Where a connection is there already it does not go to
+ * sleep, and lets none in.
  */
+static bool
+told_to_stop(void)
+{
+	sigset_t pending;
+
+	if (stopping || sigpending(&pending) != 0)
+		return stopping != 0;
+	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+		if (sigismember(&pending, stops[i]) == 1)
+			return true;
+	return false;
+}
+
+/* Answer requests until told to stop. */
 static void
 serve(const struct settings *settings, struct cache *tokens, struct db *db,
     struct pool *pool, struct fcgi *fcgi, const sigset_t *waiting)
 {
-	while (!stopping) {
+	while (!told_to_stop()) {
 		struct request request;
 		struct buffer out = buffer_in(pool);
 
@@ -113,7 +131,6 @@ tell_ready(void)
 static int
 work(const struct settings *settings)
 {
-	static const int stops[] = { SIGTERM, SIGINT, SIGQUIT };
 	struct sigaction stopper = { .sa_handler = stop };
 	const char *reason = "out of memory";
 	int exit_status = EX_OSERR;
@@ -160,6 +177,9 @@ work(const struct settings *settings)
 	    (tokens = cache_new(TOKENS_CAP)) == NULL ||
 	    (db = db_new(settings->db_defaults_file)) == NULL)
 		goto done;
+	/* To look up the name of a database host, the C library may otherwise
+	 * take several times what a request has. */
+	(void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
 	/* The first request need not wait for it; and if the database is away
 	 * that has been logged, and everything else works. */
 	if (db_connect(db) != STATUS_OK)
@@ -215,25 +235,27 @@ copy_environment(char *const *environment)
 }
 
 /*
- * Copy to the heap the settings that the master has for us (see master.h).
- * Returns NULL if there is no master, or no memory.
+ * Copy to the heap the settings that the master has for us (see master.h);
+ * *settings* is NULL if there is no master.  STATUS_INTERNAL if there is no
+ * memory.
  */
-static char **
-receive_settings(void)
+static enum status
+receive_settings(char ***settings)
 {
 	struct stat st;
 	int fd = descriptor_named("TODO_SETTINGS_FD", &st);
 	size_t size, count = 0, start = 0;
-	char **strings, **copy = NULL;
+	char **strings;
 	char *bytes;
 
+	*settings = NULL;
 	if (fd < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-		return NULL;
+		return STATUS_OK;
 	size = (size_t)st.st_size;
 	bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	(void)close(fd);
 	if (bytes == MAP_FAILED)
-		return NULL;
+		return STATUS_INTERNAL;
 
 	for (size_t i = 0; i < size; i++)
 		count += bytes[i] == '\0';
@@ -242,11 +264,11 @@ receive_settings(void)
 			strings[i] = bytes + start;
 			start += strlen(strings[i]) + 1;
 		}
-		copy = copy_environment(strings);
+		*settings = copy_environment(strings);
 		free(strings);
 	}
 	(void)munmap(bytes, size);
-	return copy;
+	return *settings == NULL ? STATUS_INTERNAL : STATUS_OK;
 }
 
 /*
@@ -289,14 +311,15 @@ supervise(const char *called, unsigned workers)
 }
 
 /*
- * Open the log, read the settings from *environment* and check them.  If one is
- * wrong, *complaint* is a line that names it, which the log has too.
+ * Open the log, read the settings, the master's or those of the environment,
+ * and check them.  If one is wrong, STATUS_INVALID, *complaint* is a line that
+ * names it, which the log has too.
  */
 static enum status
-prepare(char *const *environment, char complaint[SETTINGS_COMPLAINT_SIZE],
-    struct settings **settings)
+prepare(char complaint[SETTINGS_COMPLAINT_SIZE], struct settings **settings)
 {
 	const char *log = getenv("TODO_LOG");
+	char **received;
 	enum status status;
 
 	*settings = NULL;
@@ -305,7 +328,11 @@ prepare(char *const *environment, char complaint[SETTINGS_COMPLAINT_SIZE],
 		    "TODO_LOG: %s", strerror(errno));
 		return STATUS_INVALID;
 	}
-	status = settings_read(environment, complaint, settings);
+	status = receive_settings(&received);
+	if (status == STATUS_OK)
+		status = settings_read(
+		    received != NULL ? received : environ, complaint, settings);
+	free_environment(received);
 	if (status == STATUS_INTERNAL)
 		(void)snprintf(
 		    complaint, SETTINGS_COMPLAINT_SIZE, "out of memory");
@@ -323,22 +350,18 @@ static int
 run(bool only_check, const char *called, unsigned workers)
 {
 	char complaint[SETTINGS_COMPLAINT_SIZE];
-	char **received = receive_settings();
 	struct settings *settings;
 	int exit_status = EX_OK;
 	enum status status;
 
-	status = prepare(
-	    received != NULL ? received : environ, complaint, &settings);
-	free_environment(received);
-	if (status != STATUS_OK) {
+	if ((status = prepare(complaint, &settings)) != STATUS_OK) {
 		/* One line where people look first, and one in the log. */
 		if (only_check || !log_is_stderr())
 			(void)fprintf(stderr, "todo-fcgi: %s\n", complaint);
 		if (!only_check)
 			log_event(LOG_LEVEL_ERROR, "settings", "reason",
 			    complaint, NULL);
-		exit_status = EX_CONFIG;
+		exit_status = status == STATUS_INVALID ? EX_CONFIG : EX_OSERR;
 	} else if (only_check) {
 		printf("todo-fcgi: the settings are right\n");
 	} else if (workers > 0) {

@@ -665,6 +665,8 @@ settings_scrub(char **environment)
 	static const char *const names[] = {
 		"BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRET",
 		"AUTH_SECRET", /* which Better Auth would take for want of it */
+		"ISSUER_DATABASE", /* has a password; the issuer may share the
+				    * file of settings */
 	};
 
 	for (size_t i = 0; environment[i] != NULL; i++) {

@@ -2,13 +2,25 @@
 
 #include <time.h>
 
-int64_t
-timestamp_now(void)
+static int64_t
+microseconds_of(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * TIMESTAMP_SECOND + now.tv_nsec / 1000;
+}
+
+int64_t
+timestamp_now(void)
+{
+	return microseconds_of(CLOCK_REALTIME);
+}
+
+int64_t
+timestamp_monotonic(void)
+{
+	return microseconds_of(CLOCK_MONOTONIC);
 }
 
 /*

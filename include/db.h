@@ -17,9 +17,10 @@
  * After it was lost, or could not be made, everything fails at once for half a
  * second.
  *
- * Every failure is logged here.  STATUS_UNAVAILABLE: the database is away, or
- * says no for a reason that no request can help.  STATUS_INTERNAL: the
- * statement or its values are wrong, which is a fault of this program.
+ * Every failure is logged here, but for those of that half second.
+ * STATUS_UNAVAILABLE: the database is away, or says no for a reason that no
+ * request can help.  STATUS_INTERNAL: the statement or its values are wrong,
+ * which is a fault of this program.
  */
 struct db;
 

@@ -30,9 +30,9 @@ void fcgi_free(struct fcgi *fcgi);
 bool fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask);
 
 /*
- * Take the next request, if there is one: *request* points into *pool* and is
- * valid until fcgi_finish().  Does not wait for a connection: STATUS_NOT_FOUND
- * if none is there, or what came is no request.
+ * Take the next request, if there is one.  Its body is in *pool*, all else in
+ * *fcgi*, where it is valid until fcgi_finish().  Does not wait for a
+ * connection: STATUS_NOT_FOUND if none is there, or what came is no request.
  */
 enum status fcgi_accept(
     struct fcgi *fcgi, struct pool *pool, struct request *request) MUST_CHECK;

@@ -10,9 +10,12 @@
  *
  *   time=2026-11-23T10:30:00.123456Z level=info event=request status=200 ...
  *
- * A value with anything but plain visible ASCII in it is quoted, control bytes
- * and bytes past ASCII are escaped as \xNN, so that one event is one line
- * whatever a client sent.  Nobody logs a token, a body or a parameter.
+ * (To syslog without the time, which it adds.)  A value is cut at 512 bytes;
+ * one with anything but plain visible ASCII in it is quoted, control bytes and
+ * bytes past ASCII are escaped as \xNN, so that one event is one line whatever
+ * a client sent.  A line that is not taken within a tenth of a second is lost,
+ * and so is what follows until lines are taken again.  Nobody logs a token, a
+ * body or a parameter.
  */
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 

@@ -41,8 +41,9 @@ struct request {
 
 	/*
 	 * STATUS_OK if all of the body is here; STATUS_CONTENT_TOO_LARGE if it
-	 * is too large and was not read; STATUS_BAD_REQUEST if it ended before
-	 * the length it was said to have, or that length is no number.
+	 * is too large and was not read; STATUS_BAD_REQUEST if it has another
+	 * length than it was said to have, or that is no number;
+	 * STATUS_INTERNAL if there is no memory.
 	 */
 	enum status body_status;
 };

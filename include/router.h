@@ -28,7 +28,7 @@ struct route {
 
 /* What a target matched. */
 struct match {
-	const struct route *route; /* NULL if the method is OPTIONS */
+	const struct route *route; /* NULL if none, or OPTIONS */
 	const char *pattern;	   /* or NULL, if nothing matched */
 	const char *allow;	   /* the methods it has, for Allow */
 	struct slice user_id;	   /* raw segment, or data NULL */

@@ -23,6 +23,9 @@ struct timestamp_parts {
 /* Now. */
 int64_t timestamp_now(void);
 
+/* Microseconds from some point on, for durations: nobody sets this clock. */
+int64_t timestamp_monotonic(void);
+
 /* Take *time*, which lies between 1970 and 9999, apart, and back. */
 struct timestamp_parts timestamp_split(int64_t time);
 int64_t timestamp_join(const struct timestamp_parts *parts);

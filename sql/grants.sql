@@ -15,6 +15,8 @@
 --	ALTER USER 'todo'@'localhost' IDENTIFIED BY '…';
 --	RENAME USER 'todo'@'localhost' TO 'todo'@'10.0.0.%';
 --	ALTER USER 'todo'@'10.0.0.%' IDENTIFIED BY '…' REQUIRE SSL;
+--
+-- After that, change the name in the statements below before they are run again.
 
 CREATE USER IF NOT EXISTS 'todo'@'localhost' IDENTIFIED VIA unix_socket;
 

@@ -155,7 +155,8 @@ is(($stack->sql("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'"))[0][0],
 my $secret = $stack->secret;
 for (['BETTER_AUTH_SECRET', BETTER_AUTH_SECRET => $secret], ['BETTER_AUTH_SECRETS', BETTER_AUTH_SECRET => 'the single secret, unused, of 32 bytes', BETTER_AUTH_SECRETS => "2:$secret,1:the old secret of over 32 bytes in all"]) {
 	my ($name, %env) = @$_;
-	my $p = $program->pool(master => 2, %env);
+	# A file of settings that the issuer shares has its database's password.
+	my $p = $program->pool(master => 2, %env, ISSUER_DATABASE => 'mysql://better_auth:old secret@localhost/x');
 	up($p, 2);
 	my @pids = ($p->pid, $p->workers);
 	is(scalar @pids, 3, "$name: a master and two workers");
@@ -228,5 +229,42 @@ answers(ask($distant, 'POST', "/api/$id/tasks", '{"title":"over TCP"}'), 201, 'a
 refuses(ask($distant, 'POST', "/api/$id/tasks", 'x' x 1_000_000), content_too_large => 'and says so of one that it does not read') for 1 .. 5;
 $distant->signal('TERM');
 is($distant->wait, 0, 'and ends with 0 at TERM');
+
+# TERM while connections queue: the request in hand is the last.
+{
+	my $busy = $program->worker;
+	answers(me($busy), 200, 'a worker answers');
+	my $fds = sub () { scalar(() = glob '/proc/' . $busy->pid . '/fd/*') };
+	my $before = $fds->();
+	my ($first, @rest) = map { IO::Socket::UNIX->new(Peer => $busy->socket) or die $! } 1 .. 20;
+	my ($begin, $end) = (pack('CCnnCCnCx5', 1, 1, 1, 8, 0, 0, 1, 0), join '', map { pack 'CCnnCC', 1, $_, 1, 0, 0, 0 } 4, 5);
+	$first->syswrite($begin);
+	poll { $fds->() > $before } 'and has one in hand';
+	$_->syswrite($begin . $end) for @rest;
+	$busy->signal('TERM');
+	$first->syswrite($end);
+	is($busy->wait, 0, 'it ends at TERM, with more waiting');
+	is(scalar(() = $busy->log =~ /event=request /g), 2, 'after the one that it had in hand');
+}
+
+# A log that nobody reads any more stops nobody.
+{
+	my $fifo = $program->dir . '/fifo';
+	system('mkfifo', '-m', '0666', $fifo) == 0 or die;
+	open my $reader, '+<', $fifo or die $!;
+	my $unheard = $program->worker(TODO_LOG => $fifo);
+	my $client = $unheard->client;
+	is(scalar(grep { $client->send('GET', '/healthz')->status == 200 } 1 .. 1000), 1000, 'with a log that is full requests are answered');
+	$reader->blocking(0);
+	my $lines = '';
+	1 while sysread $reader, $lines, 65536, length $lines;
+	my $heard = () = $lines =~ /event=request .*\n/g;
+	ok($heard > 100 && $heard < 1000 && $lines =~ /\n\z/, 'what there was room for is in it, in whole lines') or diag($heard);
+	answers($client->send('GET', '/healthz'), 200, 'and once it is read again');
+	$lines = '';
+	poll { sysread $reader, $lines, 65536, length $lines; $lines =~ /event=request .*\n/ } 'it has the next one';
+	$unheard->signal('TERM');
+	is($unheard->wait, 0, 'the worker ends as always');
+}
 
 $stack->done;

@@ -65,7 +65,7 @@ async function answer(auth, request) {
 	try {
 		response = await requestStore.run(store, () => auth.handler(request));
 	} catch (error) {
-		store.outage = isOutage(error);
+		store.outage ||= isOutage(error);
 		log("error", "request", { reason: reasonOf(error) });
 		response = problem(request, { title: "Internal Server Error",
 			status: 500, code: "internal", detail: "Internal error" });
@@ -97,7 +97,14 @@ async function main() {
 	log("info", "ready", { listen: settings.listen.path
 		?? `${settings.listen.host}:${settings.listen.port}` });
 
+	let stopping = false;
+	// A kept connection that is busy now is to end with its request.
+	server.prependListener("request", (request, response) => {
+		if (stopping)
+			response.setHeader("Connection", "close");
+	});
 	const stop = () => {
+		stopping = true;
 		setTimeout(() => process.exit(1), STOP_MS).unref();
 		server.close(async () => {
 			await pool.end();
