@@ -18,7 +18,8 @@
  * A step, sending something and waiting for all of the answer, may take a
  * second.  A request begins none when it has used up its time, so it takes less
  * than two in all.  (But for a list of hosts that are all away: connecting to
- * them is one step to us, and may take a second each.)
+ * them is one step to us, and may take a second each; and but for looking up a
+ * name, for which the C library waits itself, as long as main.c has told it.)
  */
 #define STEP_SECONDS 1
 #define STEP_TIME INT64_C(1000000)   /* microseconds */
