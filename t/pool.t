@@ -158,6 +158,8 @@ for (['BETTER_AUTH_SECRET', BETTER_AUTH_SECRET => $secret], ['BETTER_AUTH_SECRET
 	# A file of settings that the issuer shares has its database's password.
 	my $p = $program->pool(master => 2, %env, ISSUER_DATABASE => 'mysql://better_auth:old secret@localhost/x');
 	up($p, 2);
+	# One that has been forked and does not run yet has none.
+	poll { my @w = $p->workers; @w == 2 && !grep { length environ($_) == 0 } @w } 'both run';
 	my @pids = ($p->pid, $p->workers);
 	is(scalar @pids, 3, "$name: a master and two workers");
 	is(scalar(grep { environ($_) =~ /\Q$secret\E|single secret|old secret/ } @pids), 0, "$name is in no /proc/PID/environ");
