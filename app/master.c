@@ -15,10 +15,10 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "timestamp.h"
 
 /* Times are milliseconds of the monotonic clock. */
 
@@ -83,13 +83,11 @@ struct tally {
 	    *old; /* the oldest that is ready and has to go, or NULL */
 };
 
+/* In milliseconds, as poll() has them. */
 static int64_t
 now(void)
 {
-	struct timespec time;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	return timestamp_monotonic() / 1000;
 }
 
 /* Log *event* about the process *pid*, the master or one of the workers. */
