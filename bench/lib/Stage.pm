@@ -34,7 +34,8 @@ sub start_database ($self) {
 	if (!-d $data) {
 		$m->say('Making a database');
 		$m->do('mariadb.log', 'mariadb-install-db', '--no-defaults',
-			"--datadir=$data", '--skip-test-db',
+			"--datadir=$data", '--tmpdir=' . $m->file('run'),
+			'--skip-test-db',
 			'--auth-root-authentication-method=normal',
 			$> == 0 ? '--user=' . $m->user : ());
 	}
