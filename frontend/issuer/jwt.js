@@ -20,6 +20,14 @@
 import { createHmac, randomUUID } from "node:crypto";
 import { jwt } from "better-auth/plugins";
 
+// todo-fcgi takes no token that was issued to live longer.
+const LIFETIME_MAX = 86400;
+
+function check(right, message) {
+	if (!right)
+		throw new TypeError(`todoJwt: ${message}`);
+}
+
 const base64url = (value) =>
 	Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -27,7 +35,23 @@ const base64url = (value) =>
 // kid:       the secret's version when secrets rotate; otherwise leave it out
 // issuer, audience: for `iss` and `aud`
 // lifetime:  seconds a token lives at most (86400)
-export function todoJwt({ secret, kid, issuer, audience, lifetime = 86400 }) {
+//
+// Throws if one of them is missing or wrong. Otherwise each request for a token
+// would fail, or each token be refused.
+export function todoJwt({ secret, kid, issuer, audience,
+		lifetime = LIFETIME_MAX } = {}) {
+	check(typeof secret === "string" && Buffer.byteLength(secret) >= 32,
+		"secret must be a string of at least 32 bytes");
+	check(kid === undefined || typeof kid === "string" && kid !== ""
+		|| Number.isSafeInteger(kid), "kid must be a string or an integer");
+	check(typeof issuer === "string" && issuer !== "",
+		"issuer must be a string that is not empty");
+	check(typeof audience === "string" && audience !== "",
+		"audience must be a string that is not empty");
+	check(Number.isSafeInteger(lifetime) && lifetime >= 1
+		&& lifetime <= LIFETIME_MAX,
+		`lifetime must be an integer from 1 to ${LIFETIME_MAX} (seconds)`);
+
 	const header = base64url({ alg: "HS256", typ: "JWT",
 		...(kid !== undefined && { kid: String(kid) }) });
 
