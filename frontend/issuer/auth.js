@@ -1,11 +1,12 @@
 // Better Auth on MariaDB: accounts by e-mail and password, and our token.
 
 import { betterAuth } from "better-auth";
-import { APIError, createAuthMiddleware } from "better-auth/api";
 import { getMigrations } from "better-auth/db/migration";
 import { createPool } from "mysql2/promise";
+import { checkBody } from "./body.js";
 import { todoJwt } from "./jwt.js";
 import { betterAuthLog } from "./log.js";
+import { BASE_PATH } from "./settings.js";
 
 export function createDatabase(uri) {
 	const pool = createPool({ uri, timezone: "Z", connectTimeout: 2000 });
@@ -17,16 +18,6 @@ export function createDatabase(uri) {
 	return pool;
 }
 
-// /update-user stores what it is sent; what the columns do not take would be a
-// failure of ours.
-const checkUser = createAuthMiddleware(async ({ path, body }) => {
-	const { name = "", image = null } = body ?? {};
-	if (path === "/update-user" && (typeof name !== "string"
-			|| name.length > 255 || image !== null && typeof image !== "string"))
-		throw new APIError("BAD_REQUEST", { code: "INVALID_USER", message:
-			"name must be a text of at most 255 characters, image one or null" });
-});
-
 export function createAuth(settings, pool) {
 	const { secret, secrets } = settings;
 	const current = secrets?.[0];
@@ -35,11 +26,11 @@ export function createAuth(settings, pool) {
 		...(secrets ? { secrets } : { secret }),
 		appName: "todo-fcgi",
 		baseURL: settings.baseURL,
-		basePath: "/api/auth",
+		basePath: BASE_PATH,
 		trustedOrigins: settings.trustedOrigins,
 		database: pool,
 		emailAndPassword: { enabled: true },
-		hooks: { before: checkUser },
+		hooks: { before: checkBody },
 		plugins: [todoJwt({
 			secret: current?.value ?? secret,
 			kid: current?.version,
@@ -47,9 +38,7 @@ export function createAuth(settings, pool) {
 			audience: settings.audience,
 			lifetime: settings.lifetime,
 		})],
-		// What needs a mail to be sent cannot work here, so it is not there.
-		disabledPaths: ["/verify-email", "/send-verification-email",
-			"/request-password-reset", "/reset-password"],
+		// Which of the paths are there at all: routes.js.
 		// Errors come to the caller of handler(), who logs them.
 		onAPIError: { throw: true },
 		// nginx sets X-Forwarded-For to the one address it saw.

@@ -4,11 +4,11 @@
 // database or the address to listen on cannot be had.
 
 import { rmSync, statSync } from "node:fs";
-import { createServer } from "node:http";
 import { createConnection } from "node:net";
-import { toNodeHandler } from "better-auth/node";
 import { createAuth, createDatabase, migrate } from "./auth.js";
 import { isOutage, log, reasonOf, requestStore } from "./log.js";
+import { problem } from "./problem.js";
+import { createIssuerServer } from "./server.js";
 import { readSettings, SettingsError } from "./settings.js";
 
 const EX_CONFIG = 78;
@@ -47,19 +47,10 @@ function listen(server, where) {
 	});
 }
 
-// todo-fcgi's shape of an error (RFC 9457), for what is not Better Auth's own.
-function problem(request, fields, headers = {}) {
-	const id = request.headers.get("x-request-id");
-	return Response.json({ type: "about:blank", ...fields,
-		...(id && { request_id: id }),
-	}, { status: fields.status, headers: {
-		...headers, "content-type": "application/problem+json" } });
-}
-
 // Better Auth answers "no session" when it could not look, and "signed out"
 // when it could not delete. Say what is true instead: a client would otherwise
 // send its user to sign in again.
-async function answer(auth, request) {
+async function answer(auth, request, id) {
 	const store = { outage: false };
 	let response;
 	try {
@@ -67,15 +58,28 @@ async function answer(auth, request) {
 	} catch (error) {
 		store.outage ||= isOutage(error);
 		log("error", "request", { reason: reasonOf(error) });
-		response = problem(request, { title: "Internal Server Error",
-			status: 500, code: "internal", detail: "Internal error" });
+		response = null;
 	}
 	if (store.outage)
-		response = problem(request, { title: "Service Unavailable",
-			status: 503, code: "unavailable",
-			detail: "The database is not available" }, { "retry-after": "1" });
+		return problem(503, id, { "retry-after": "1" });
+	if (response === null)
+		return problem(500, id);
 	response.headers.set("cache-control", "no-store");
 	return response;
+}
+
+// What reaches these belongs to no request: those are answered in a try, so it
+// is a timer or a promise of a library's that nobody waits for. To end for it
+// would be to end for everybody who is being served, and whoever can bring it
+// about once can do so until the service manager gives up. What the issuer must
+// not lose is in the database, so it says what happened and goes on.
+function carryOn() {
+	for (const event of ["uncaughtException", "unhandledRejection"])
+		process.on(event, (error) => log("error", event,
+			{ reason: reasonOf(error) }));
+	process.removeAllListeners("warning");
+	process.on("warning", (warning) => log("warning", "node",
+		{ reason: warning.message }));
 }
 
 async function main() {
@@ -89,11 +93,15 @@ async function main() {
 	const auth = createAuth(settings, pool);
 	await migrate(auth, pool);
 
-	const server = createServer(toNodeHandler(
-		(request) => answer(auth, request)));
+	const server = createIssuerServer(settings.baseURL,
+		(request, id) => answer(auth, request, id));
 	if (settings.listen.path)
 		await removeStaleSocket(settings.listen.path);
 	await listen(server, settings.listen);
+	// A connection that could not be taken, for want of descriptors or memory.
+	server.on("error", (error) => log("error", "accept",
+		{ reason: reasonOf(error) }));
+	carryOn();
 	log("info", "ready", { listen: settings.listen.path
 		?? `${settings.listen.host}:${settings.listen.port}` });
 

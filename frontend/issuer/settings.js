@@ -6,6 +6,9 @@
 
 import { closeSync, openSync, readSync } from "node:fs";
 
+// Below it nginx passes everything to the issuer.
+export const BASE_PATH = "/api/auth";
+
 export class SettingsError extends Error {}
 
 const SECRET_BYTES_MIN = 32;
