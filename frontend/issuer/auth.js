@@ -6,6 +6,7 @@ import { createPool } from "mysql2/promise";
 import { checkBody } from "./body.js";
 import { todoJwt } from "./jwt.js";
 import { betterAuthLog } from "./log.js";
+import { indexSessions } from "./purge.js";
 import { BASE_PATH } from "./settings.js";
 
 export function createDatabase(uri) {
@@ -44,6 +45,9 @@ export function createAuth(settings, pool) {
 		// nginx sets X-Forwarded-For to the one address it saw.
 		rateLimit: { enabled: settings.rateLimit },
 		advanced: {
+			// Of our own: another Better Auth on a parent domain has cookies
+			// that browsers send here too.
+			cookiePrefix: "todo",
 			// Said here, because Better Auth guesses both from NODE_ENV.
 			useSecureCookies: settings.baseURL.startsWith("https:"),
 			disableOriginCheck: false,
@@ -64,6 +68,7 @@ export async function migrate(auth, pool) {
 			throw new Error("another migration did not end within 60 s");
 		const { runMigrations } = await getMigrations(auth.options);
 		await runMigrations();
+		await indexSessions(connection);
 	} finally {
 		// The lock ends with its connection.
 		connection.destroy();

@@ -6,8 +6,10 @@
 import { rmSync, statSync } from "node:fs";
 import { createConnection } from "node:net";
 import { createAuth, createDatabase, migrate } from "./auth.js";
+import { chooseCookies } from "./cookies.js";
 import { isOutage, log, reasonOf, requestStore } from "./log.js";
 import { problem } from "./problem.js";
+import { startPurge } from "./purge.js";
 import { createIssuerServer } from "./server.js";
 import { readSettings, SettingsError } from "./settings.js";
 
@@ -47,6 +49,27 @@ function listen(server, where) {
 	});
 }
 
+// Of several cookies of one name, the one that is good.
+async function withChosenCookies(auth, request) {
+	const header = request.headers.get("cookie");
+	if (header === null)
+		return;
+	const { authCookies, internalAdapter, secret } = await auth.$context;
+	const cookie = await chooseCookies(header, {
+		session: authCookies.sessionToken.name,
+		others: [authCookies.dontRememberToken.name],
+		secret,
+		async isLive(token) {
+			const found = await internalAdapter.findSession(token);
+			return found !== null && found.session.expiresAt > new Date();
+		},
+	});
+	if (cookie)
+		request.headers.set("cookie", cookie);
+	else
+		request.headers.delete("cookie");
+}
+
 // Better Auth answers "no session" when it could not look, and "signed out"
 // when it could not delete. Say what is true instead: a client would otherwise
 // send its user to sign in again.
@@ -54,7 +77,10 @@ async function answer(auth, request, id) {
 	const store = { outage: false };
 	let response;
 	try {
-		response = await requestStore.run(store, () => auth.handler(request));
+		response = await requestStore.run(store, async () => {
+			await withChosenCookies(auth, request);
+			return auth.handler(request);
+		});
 	} catch (error) {
 		store.outage ||= isOutage(error);
 		log("error", "request", { reason: reasonOf(error) });
@@ -102,6 +128,7 @@ async function main() {
 	server.on("error", (error) => log("error", "accept",
 		{ reason: reasonOf(error) }));
 	carryOn();
+	const stopPurge = startPurge(pool);
 	log("info", "ready", { listen: settings.listen.path
 		?? `${settings.listen.host}:${settings.listen.port}` });
 
@@ -114,7 +141,9 @@ async function main() {
 	const stop = () => {
 		stopping = true;
 		setTimeout(() => process.exit(1), STOP_MS).unref();
+		const purged = stopPurge();
 		server.close(async () => {
+			await purged;
 			await pool.end();
 			log("info", "stop");
 			process.exit(0);
