@@ -68,19 +68,43 @@ async function open() {
 		session.set({ user, list: new TaskList(user.id, auth) });
 }
 
+interface Refusal {
+	status: number;
+	code?: string;
+}
+
+// Better Auth's codes, and those of issuer/body.js, in words. Its own messages
+// are for programs: "[body.email] Invalid email address".
+const ADDRESS = "That is not a whole e-mail address, such as ada@example.org.";
+const WORDS: Record<string, string> = {
+	INVALID_EMAIL_OR_PASSWORD: "Invalid email or password",
+	INVALID_EMAIL: ADDRESS,
+	// Of what the form sends, only the address can be of a wrong shape.
+	VALIDATION_ERROR: ADDRESS,
+	EMAIL_TOO_LONG: "That e-mail address is too long: at most 255 characters.",
+	NAME_TOO_LONG: "That e-mail address is too long: at most 255 characters.",
+	PASSWORD_TOO_SHORT: "That password is too short: at least 8 characters.",
+	PASSWORD_TOO_LONG: "That password is too long: at most 128 characters.",
+	USER_ALREADY_EXISTS: "There is an account with that address already. "
+		+ "Sign in instead.",
+	USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL: "There is an account with that "
+		+ "address already. Sign in instead.",
+	INVALID_ORIGIN: "The server does not know this page's address: whoever "
+		+ "runs it must set BETTER_AUTH_URL to it.",
+};
+
 // What went wrong, for people; or null.
-function problem(error: { status: number; message?: string } | null) {
+function problem(error: Refusal | null) {
 	if (!error)
 		return null;
 	if (error.status === 429)
 		return "Too many attempts. Wait ten seconds, then try again.";
 	if (error.status >= 500)
 		return "The server is not available right now. Try again in a moment.";
-	return error.message || "That did not work.";
+	return WORDS[error.code ?? ""] ?? "That did not work.";
 }
 
-async function enter(answer: Promise<{ error: { status: number;
-		message?: string } | null }>) {
+async function enter(answer: Promise<{ error: Refusal | null }>) {
 	let failed;
 	try {
 		failed = problem((await answer).error);
