@@ -1,5 +1,5 @@
 # Goal: no log ends the issuer, stops it or fills its memory, whatever becomes of its
-# standard error.
+# standard error; nor does an error that belongs to no request.
 
 use v5.36;
 use Fcntl;
@@ -28,15 +28,16 @@ package One {
 	use v5.36;
 	use Test::More;
 
-	sub start ($class, $err) {
+	# before: shell commands; options: for Node
+	sub start ($class, $err, %o) {
 		my $self = bless { path => "$tmp/" . ++$count . '.sock', err => $err }, $class;
 		$self->{pid} = fork // die $!;
 		if (!$self->{pid}) {
 			open STDOUT, '>', '/dev/null';
 			if ($err) { POSIX::dup2(fileno $err, 2) } else { POSIX::close(2) }
 			chdir $stack->dir;
-			%ENV = (PATH => $ENV{PATH});
-			{ exec 'sh', '-c', 'set -a; . "$0"; ISSUER_SOCKET=$2 ISSUER_RATE_LIMIT=off; exec "$1/node" "$1/issuer/main.js"', $stack->file('etc/settings.env'), $frontend, $self->{path} };
+			%ENV = (PATH => $ENV{PATH}, NODE_OPTIONS => $o{options} // '');
+			{ exec 'sh', '-c', ($o{before} // ':') . '; set -a; . "$0"; ISSUER_SOCKET=$2 ISSUER_RATE_LIMIT=off; exec "$1/node" "$1/issuer/main.js"', $stack->file('etc/settings.env'), $frontend, $self->{path} };
 			POSIX::_exit(127);
 		}
 		return $self;
@@ -149,5 +150,34 @@ for my $kind ('pipe', 'socket') {
 	$one->complain(1500);
 	is($one->stop, 'status 0', "a stuck $kind: it stops when it is told to");
 }
+
+# --- what belongs to no request ---------------------------------------------
+
+# A timer and a promise of somebody's that fail, three seconds after the start and from then on.
+open my $strays, '>>', "$tmp/strays" or die $!;
+open my $stray, '>', "$tmp/stray.mjs" or die $!;
+print {$stray} <<'END';
+let n = 0;
+setTimeout(() => setInterval(() => {
+	Promise.reject(new Error("a-stray-promise"));
+	throw n++ % 2 ? Object.create(null) : new Error("a-stray-timer");
+}, 50), 3000);
+END
+close $stray;
+my $one = One->start($strays, options => "--import=$tmp/stray.mjs");
+ok($one->ready, 'it starts with code that will fail');
+ok(poll(sub { my $text = join '', lines("$tmp/strays"); $text =~ /unhandledRejection reason=a-stray-promise/ && $text =~ /uncaughtException reason=a-stray-timer/ && $text =~ /uncaughtException reason=object/ }, 'strays are logged'), 'that code fails, which is logged');
+is_deeply($one->complain(50), { 403 => 50 }, 'all are answered nevertheless');
+is($one->stop, 'status 0', 'and it stops when it is told to');
+
+# More connections than it has descriptors for.
+open my $few, '>>', "$tmp/few" or die $!;
+$one = One->start($few, before => 'ulimit -n 60');
+ok($one->ready, 'it starts with 60 descriptors');
+my @idle = map { IO::Socket::UNIX->new(Peer => $one->{path}, Type => SOCK_STREAM) } 1 .. 200;
+is($one->ended, undef, '200 connections do not end it');
+close $_ for grep { defined } @idle;
+ok(poll(sub { ($one->complain(1)->{403} // 0) == 1 }, 'it answers again'), 'and it answers once they are gone');
+is($one->stop, 'status 0', 'and stops when it is told to');
 
 $stack->done;

@@ -32,6 +32,15 @@ sub is_problem ($answer, $status, $code, $name) {
 	is_deeply([$answer->status, $body->{status}, $body->{code}, ($answer->header('Content-Type') // '')], [$status, $status, $code, 'application/problem+json'], $name) or diag($answer->dump);
 }
 
+# Slow ones, which are looked at in the end.
+my @slow = map {
+	my $one = Issuer->new($stack);
+	$one->{timeout} = 60;
+	$one->_connect;
+	$one->_write("POST /api/auth/sign-in/email HTTP/1.1\r\nHost: x\r\n$_");
+	$one;
+} '', "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{";
+
 # Host ----------------------------------------------------------------------
 
 # A Host of which no URL can be made ended the process.
@@ -174,6 +183,14 @@ is($issuer->{socket}, $socket, 'the same connection');
 my ($kept) = $issuer->send('GET', '/api/auth/ok')->header('Keep-Alive') =~ /timeout=(\d+)/;
 my ($nginx) = map { /^\s*keepalive_timeout\s+(\d+)s?;/m ? $1 : () } map { /upstream better_auth \{(.*?)\n\}/s } $stack->read('etc/todo/todo-upstreams.conf');
 cmp_ok($kept, '>', $nginx // 60, 'it is kept for longer than nginx keeps it');
+
+# Slow -----------------------------------------------------------------------
+
+for (['a head', $slow[0]], ['a body', $slow[1]]) {
+	my ($what, $one) = @$_;
+	is_problem(eval { $one->_read_answer('POST', '(slow)') }, 408, 'request_timeout', "$what that does not come is not waited for for ever");
+}
+ok($issuer->lives, 'the issuer is the same after everything');
 
 $stack->expect_log(qr/client sent|client prematurely|upstream prematurely/);
 $stack->done;
