@@ -29,16 +29,20 @@
 #define PAUSE INT64_C(500000)
 
 /*
- * What a statement relies on, whatever the option file says: text is UTF-8 and
- * nothing of it is cut to fit, each statement is its own transaction unless
- * db_begin() said otherwise, and the server gives up before we do, be it for a
- * lock or for want of speed, so that it and not we end what takes too long, and
- * the connection is kept.
+ * What statements rely on, whatever the server's defaults, its init_connect and
+ * the option file say: text is UTF-8 and none of it is cut to fit; each
+ * statement is a transaction of its own unless db_begin() began one, and COMMIT
+ * begins no other; unique keys are checked; no limit hides rows.  The server
+ * gives up before this program does, for a lock or for want of speed, so that
+ * the server ends what takes too long, and the connection is kept.
  */
 static const char session[] =
-    "SET NAMES utf8mb4, SESSION"
+    "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION"
     " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-    " autocommit = 1, max_statement_time = 0.8";
+    " autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,"
+    " tx_isolation = 'REPEATABLE-READ', unique_checks = 1,"
+    " sql_select_limit = 18446744073709551615, sql_safe_updates = 0,"
+    " sql_big_selects = 1, max_statement_time = 0.8";
 
 struct db {
 	const char *defaults_file;

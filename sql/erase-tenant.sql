@@ -6,7 +6,7 @@
 --
 -- It prints how many tasks there were, and how many are left: 0.
 --
--- Delete the account in Better Auth first.  Tokens are verified without
+-- Delete the account in Better Auth first (erase-account.sql).  Tokens are verified without
 -- asking anyone, so one that was issued before lives on until it expires
 -- (JWT_MAX_LIFETIME, a day by default) and can make tasks until then: run
 -- this once at once, and once more after that time.
@@ -14,6 +14,13 @@
 -- The user id, though no text of a task, is also in nginx's access log and in
 -- the program's log; titles and descriptions are in backups and, while it is
 -- kept, in the binary log.
+
+-- What this relies on, however the server and the client are set.
+SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION
+	sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+	autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,
+	sql_select_limit = 18446744073709551615, sql_safe_updates = 0,
+	sql_big_selects = 1;
 
 DELIMITER //
 

@@ -365,7 +365,7 @@ sub _bad_lines ($self) {
 		next if !$self->{private} && defined $id && !exists $self->{ids}{$id}
 		    && ($f->{user} // '') !~ /\A\Q$self->{tag}\E/;
 		push @bad, "todo.log: $_" if ($f->{level} // 'none') !~ /\Ainfo\z/;
-		push @bad, "todo.log holds a token: $_" if /eyJ/;
+		push @bad, "todo.log holds a token: $_" if /eyJ[\w-]*\./;
 	}
 	for ($self->_tail('nginx-error.log')) {
 		next if !/\[(?:warn|error|crit|alert|emerg)\]/;

@@ -1,0 +1,41 @@
+-- Erases an account of Better Auth, with its sessions and its password.
+--
+--	mariadb --defaults-file=ADMIN.cnf better_auth \
+--		--init-command="SET @user_id = 'ea5oVK53YjEeqel2O0hkNmyjreZ56iuZ'" \
+--		< sql/erase-account.sql
+--
+-- It prints how many accounts there were, and how many rows of it are left: 0.
+-- The tasks of the account are in the other database: erase-tenant.sql.
+
+-- What this relies on, however the server and the client are set.
+SET NAMES utf8mb4 COLLATE utf8mb4_bin, SESSION
+	sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+	autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,
+	sql_select_limit = 18446744073709551615, sql_safe_updates = 0,
+	sql_big_selects = 1, foreign_key_checks = 1;
+
+DELIMITER //
+
+BEGIN NOT ATOMIC
+	-- Compared as the column is, so that no other spelling is touched.
+	DECLARE account VARCHAR(64) CHARACTER SET utf8mb4
+		COLLATE utf8mb4_bin DEFAULT @user_id;
+	DECLARE erased INT UNSIGNED;
+
+	IF account IS NULL OR account = '' THEN
+		SIGNAL SQLSTATE '45000'
+			SET MESSAGE_TEXT = 'set @user_id first';
+	END IF;
+
+	-- Sessions and passwords go with it, by their foreign keys.
+	DELETE FROM user WHERE id = account;
+	SET erased = ROW_COUNT();
+
+	SELECT account AS user_id, erased,
+		(SELECT COUNT(*) FROM user WHERE id = account)
+		+ (SELECT COUNT(*) FROM session WHERE userId = account)
+		+ (SELECT COUNT(*) FROM account WHERE userId = account)
+			AS remaining;
+END //
+
+DELIMITER ;

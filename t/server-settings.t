@@ -1,0 +1,223 @@
+# Goal: however the database server and the client's option files are set, each
+# session sets what it relies on: the program, the issuer, sql/migrate, and the
+# SQL and the commands that the README has.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP ();
+use Test::More;
+use Facts;
+use Stack;
+
+my $stack = Stack->new(private => 1, issuer => 1, inside => 1);
+my $root = Stack->root;
+my $JSON = JSON::PP->new->utf8;
+my $admin = $stack->file('etc/admin.cnf');
+my ($origin) = $stack->url =~ m{\A(https://[^/]+)};
+
+# --- how the server can be set ------------------------------------------------
+
+# Each flag of sql_mode that this server knows, and the modes that stand for several.
+my ($flags) = map { $_->[0] } $stack->sql("SELECT ENUM_VALUE_LIST
+    FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'SQL_MODE'");
+my @flags = grep { length } split /,/, $flags;
+ok(@flags > 25, scalar(@flags) . ' flags of sql_mode');
+
+my %before = map { $_->[0] => $_->[1] } $stack->sql("SELECT VARIABLE_NAME, GLOBAL_VALUE
+    FROM information_schema.SYSTEM_VARIABLES WHERE GLOBAL_VALUE IS NOT NULL");
+my @settings = (
+	(map { [sql_mode => "'$_'"] } @flags),
+	[sql_mode => "'" . join(',', grep { !/ORACLE|MSSQL|DB2|MAXDB|POSTGRES|MYSQL\d|ANSI\z/ } @flags) . "'"],
+	[sql_mode => "''"],
+	[autocommit => 0], [completion_type => "'CHAIN'"], [time_zone => "'-11:00'"],
+	[collation_server => "'latin1_swedish_ci'"], [collation_connection => "'utf8mb4_turkish_ci'"],
+	[tx_read_only => 1], [tx_isolation => "'READ-UNCOMMITTED'"], [sql_select_limit => 1],
+	[foreign_key_checks => 0], [unique_checks => 0], [sql_safe_updates => 1],
+	[init_connect => q{'SET autocommit = 0, sql_mode = "NO_BACKSLASH_ESCAPES", sql_select_limit = 1'}],
+);
+
+# What the option file of an account sets, for the clients that read one.
+my %files = map { $_->[0] => $stack->file("etc/$_->[0].cnf") } (my @files = (
+	['init-command', 'init-command = SET autocommit = 0'],
+	['sql-mode', "init-command = SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES,ORACLE'"],
+	['safe-updates', "safe-updates\nselect-limit = 1"],
+	['shapes', "vertical\nxml\ndelimiter = //\nforce\ncolumn-names"],
+));
+for (@files) {
+	open my $f, '>', $files{ $_->[0] } or die $!;
+	print {$f} $stack->read('etc/admin.cnf'), "[mariadb-client]\n$_->[1]\n";
+	close $f;
+}
+
+# --- what is tried under each -------------------------------------------------
+
+my %jar;
+sub auth ($method, $path, $body = undef) {
+	my $answer = $stack->of_others(sub {
+		$stack->client->send($method, "/api/auth$path", [[Origin => $origin],
+		    (%jar ? [Cookie => join '; ', map { "$_=$jar{$_}" } sort keys %jar] : ()),
+		    (defined $body ? ['Content-Type' => 'application/json'] : ())],
+		    defined $body ? $JSON->encode($body) : undef);
+	});
+	for ($answer->all('Set-Cookie')) { $jar{$1} = $2 if /\A([^=]+)=([^;]*)/ }
+	return $answer;
+}
+
+# New connections, so that what is set for the server holds for them.
+sub end_connections {
+	$stack->sql("KILL CONNECTION $_->[0]") for $stack->sql("SELECT ID FROM
+	    information_schema.PROCESSLIST WHERE USER IN ('todo', 'better_auth')");
+	poll { !$stack->sql("SELECT ID FROM information_schema.PROCESSLIST
+	    WHERE USER IN ('todo', 'better_auth') AND COMMAND <> 'Killed'")
+	    || $stack->sql("SELECT 1") } 'the connections have ended';
+}
+
+# The value of `sql`, by a session that sets what it needs itself.
+sub value ($sql) {
+	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT,
+	    autocommit = 1, tx_isolation = 'REPEATABLE-READ'; $sql");
+	return $row->[0];
+}
+
+my $count = 0;
+my $victim = do {
+	auth(POST => '/sign-up/email', { name => 'Victim', email => 'victim@example.com',
+	    password => 'correct horse battery staple' })->json->{user}{id};
+};
+
+# The issuer: nobody else's row is changed by a name, and nothing is lost or cut.
+sub issuer_holds {
+	%jar = ();
+	my $email = 'n' . ++$count . '@example.com';
+	my $hex = unpack 'H*', $victim;
+	my $name = "', 'x\@example.com', 0, NULL, NOW(), NOW()), (0x$hex, '";
+	for my $evil ($name, "\\', name=0x6368616e676564 where id=0x$hex -- ", "'\\''\"`\x{1F600}") {
+		%jar = ();
+		my $up = auth(POST => '/sign-up/email', { name => $evil, email => "$count-" . length($evil) . $email,
+		    password => 'correct horse battery staple' });
+		return "sign-up: " . $up->status . ' ' . $up->{body} if $up->status != 200;
+		return 'the name is stored as ' . $up->json->{user}{name} if $up->json->{user}{name} ne $evil;
+		my $read = auth(GET => '/get-session')->json;
+		return 'the name is read as ' . ($read->{user}{name} // '') if ($read->{user}{name} // '') ne $evil;
+	}
+	return 'the victim is called ' . value("SELECT name FROM better_auth.user WHERE id = '$victim'")
+	    if value("SELECT name FROM better_auth.user WHERE id = '$victim'") ne 'Victim';
+	my $session = auth(GET => '/get-session')->json;
+	my $seconds = value("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CONVERT_TZ(expiresAt, \@\@session.time_zone, '+00:00'))
+	    FROM better_auth.session WHERE token = '$session->{session}{token}'");
+	return "the session lasts $seconds s" if abs($seconds - 7 * 86400) > 60;
+	my $token = auth(GET => '/token');
+	return 'token: ' . $token->status if $token->status != 200;
+	return 'sign-out: ' if auth(POST => '/sign-out', {})->status != 200;
+	return 'a session is left' if value("SELECT COUNT(*) FROM better_auth.session
+	    WHERE token = '$session->{session}{token}'");
+	return 'ok';
+}
+
+# The program: what it was told to keep is there afterwards for everybody.
+sub program_holds {
+	my $user = $stack->user;
+	my @task = map { $user->task("Aä'\\\"$_") } 1 .. 2;
+	return 'a list of ' . $user->get('/tasks')->json->@* if $user->get('/tasks')->json->@* != 2;
+	$user->patch("/tasks/$task[0]{id}/complete", undef)->status == 200 or return 'complete';
+	$user->patch("/tasks/$task[0]{id}", { title => "b'\\" })->status == 200 or return 'change';
+	$user->delete("/tasks/$task[1]{id}")->status == 204 or return 'delete';
+	my $id = $user->id;
+	my $kept = value("SELECT CONCAT(COUNT(*), ' ', MAX(title), ' ', MAX(completed), ' ', MAX(revision)) FROM todo.tasks WHERE user_id = '$id'");
+	return "kept: $kept" if $kept ne "1 b'\\ 1 3";
+	return 'ok';
+}
+
+sub shell ($command) { my $out = qx{$command 2>&1}; return ($out, $? >> 8) }
+
+# sql/migrate into a database of its own, twice.
+sub migrate_holds ($file) {
+	my $database = 'm' . ++$count;
+	my $migrate = "'$root/sql/migrate' --defaults-file='$file' --database=$database";
+	my ($out, $status) = shell($migrate);
+	return "migrate: $status $out" if $status != 0 || $out !~ /up to date, 1 applied now/;
+	my $recorded = value("SELECT COUNT(*) FROM $database.schema_migrations
+	    WHERE ABS(TIMESTAMPDIFF(SECOND, applied_at, UTC_TIMESTAMP())) < 60");
+	return "recorded: $recorded" if $recorded != 1;
+	($out, $status) = shell($migrate);
+	return "again: $status $out" if $status != 0 || $out !~ /nothing to do/;
+	($out, $status) = shell("$migrate --status");
+	return "status: $status $out" if $status != 0 || $out !~ /\Aapplied  0001-tasks\n\z/;
+	my $like = value("SELECT GROUP_CONCAT(COLUMN_NAME, COLUMN_TYPE, COALESCE(COLLATION_NAME, '')
+	    ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '$database' AND TABLE_NAME = 'tasks'");
+	my $todo = value("SELECT GROUP_CONCAT(COLUMN_NAME, COLUMN_TYPE, COALESCE(COLLATION_NAME, '')
+	    ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'todo' AND TABLE_NAME = 'tasks'");
+	return "the columns are $like" if $like ne $todo;
+	$stack->sql("SET SESSION tx_read_only = 0; DROP DATABASE $database");
+	return 'ok';
+}
+
+# The README's own lines, with nothing changed but how the server is reached.
+my ($erase) = do { local $/; open my $f, '<', "$root/README.md" or die $!; <$f> } =~
+    /^### Erasing one tenant's data\n(.*?)^###/ms;
+my @lines = grep { /^    / } split /\n/, $erase;
+ok((grep { /erase-account/ } @lines) && (grep { /erase-tenant/ } @lines), 'the README erases an account and its tasks');
+sub erase_holds ($file) {
+	%jar = ();
+	my $id = auth(POST => '/sign-up/email', { name => 'Gone', email => 'gone' . ++$count . '@example.com',
+	    password => 'correct horse battery staple' })->json->{user}{id};
+	my $user = $stack->user(id => $id);
+	$user->task("task $_") for 1 .. 3;
+	my $near = $stack->user(id => $id =~ tr/a-zA-Z/A-Za-z/r);
+	$near->task('of somebody else');
+	my $script = join "\n", map { s/^    //r } @lines;
+	$script =~ s/^ID=.*/ID=$id/m or return 'no line with ID=';
+	$script =~ s{/usr/local/share/todo-fcgi/sql}{$root/sql}g;
+	$script =~ s{\bmariadb (?=\w)}{mariadb --defaults-file='$file' }g;
+	open my $f, '>', $stack->file('erase.sh') or die $!;
+	print {$f} $script;
+	close $f;
+	my ($out, $status) = shell('sh -e ' . $stack->file('erase.sh'));
+	return "erase: $status $out" if $status != 0;
+	return "told: $out" if $out !~ /\b1\b.*\b0\b.*\b3\b.*\b0\b/s;
+	my $left = value("SELECT CONCAT((SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'), ' ',
+	    (SELECT COUNT(*) FROM better_auth.user WHERE id = '$id'), ' ',
+	    (SELECT COUNT(*) FROM better_auth.session WHERE userId = '$id'), ' ',
+	    (SELECT COUNT(*) FROM better_auth.account WHERE userId = '$id'), ' ',
+	    (SELECT COUNT(*) FROM todo.tasks WHERE user_id = '" . $near->id . "'))");
+	return "left: $left" if $left ne '0 0 0 0 1';
+	return 'ok';
+}
+
+# --- each setting -------------------------------------------------------------
+
+for (@settings) {
+	my ($name, $value) = @$_;
+	my %tried = eval {
+		$stack->sql("SET GLOBAL $name = $value");
+		end_connections();
+		(program => program_holds(), issuer => issuer_holds(),
+		    migrate => migrate_holds($admin), erase => erase_holds($admin));
+	};
+	$tried{died} = $@ if $@;
+	is_deeply(\%tried, { map { $_ => 'ok' } qw(program issuer migrate erase) },
+	    substr "all hold with $name = $value", 0, 90) or diag(explain(\%tried));
+	my $old = $before{ uc $name } // '';
+	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0; SET GLOBAL $name = "
+	    . ($old =~ /\A\d+\z/ ? $old : "'$old'"));
+}
+for (@files) {
+	my ($name) = @$_;
+	is(migrate_holds($files{$name}), 'ok', "sql/migrate holds with an option file: $name");
+	is(erase_holds($files{$name}), 'ok', "the lines of the README hold with an option file: $name");
+}
+
+# --- whatever becomes of what sql/migrate says --------------------------------
+
+for (['closed', '>&- 2>&-'], ['full', '>/dev/full 2>&1'], ['a pipe nobody reads', '2>&1 | true']) {
+	my ($what, $where) = @$_;
+	my $database = 'm' . ++$count;
+	shell("bash -c \"'$root/sql/migrate' --defaults-file='$admin' --database=$database $where; exit \\\${PIPESTATUS[0]}\"");
+	is($? >> 8, 0, "sql/migrate does its work with its output $what");
+	is(value("SELECT COUNT(*) FROM $database.schema_migrations"), 1, 'and records it');
+}
+
+$stack->expect_log(qr/event=database.*(?:Lost connection|gone away|errno=(?:2006|2013|1927|1053))/,
+	qr/event=better_auth/);
+$stack->done;
