@@ -404,7 +404,7 @@ if (is_long()) {
 		open STDOUT, '>>', $stack->file('log/mariadb.log') or POSIX::_exit(126);
 		open STDERR, '>&', \*STDOUT;
 		my $d = $stack->dir;
-		{ exec qw(mariadbd --no-defaults --user=www-data --skip-name-resolve --bind-address=127.0.0.1), "--port=$port", "--datadir=$d/data", "--tmpdir=$d/tmp", "--socket=$d/run/tls.sock", "--ssl-cert=$d/etc/cert.pem", "--ssl-key=$d/etc/key.pem" };
+		{ exec 'mariadbd', '--no-defaults', '--user=' . getpwuid((stat "$d/data")[4]), qw(--skip-name-resolve --bind-address=127.0.0.1), "--port=$port", "--datadir=$d/data", "--tmpdir=$d/tmp", "--socket=$d/run/tls.sock", "--ssl-cert=$d/etc/cert.pem", "--ssl-key=$d/etc/key.pem" };
 		POSIX::_exit(127);
 	}
 	my $conf = $stack->read('etc/todo.cnf') =~ s/^socket=.*/'socket=' . $stack->file('run\/tls.sock')/emr . "ssl-ca=" . $stack->file('etc/ca.pem') . "\nssl-verify-server-cert\n";

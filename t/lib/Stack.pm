@@ -97,8 +97,10 @@ sub _private ($o) {
 	$ENV{STAGING_BUILD} = $build if defined $build;
 	$ENV{STAGING_ISSUER} = 0 if !$o->{issuer};
 	$ENV{$_} = $o->{env}{$_} for keys(($o->{env} // {})->%*);
-	push @running, bless { private => 1, dir => "$dir", owner => $$ }, __PACKAGE__;
-	_staging('up', '--quiet', '>&2');
+	# Where it cannot be set up, the folder with its logs stays.
+	my $half = bless { private => 1, dir => "$dir", owner => $$, keep => 1 }, __PACKAGE__;
+	push @running, $half;
+	eval { _staging('up', '--quiet', '>&2'); 1 } or die "$@ (its folder is kept: $dir)\n";
 	my %env = _env_of(_staging('env'));
 	pop @running;
 	return %env;
@@ -147,7 +149,7 @@ sub frontend ($self) {
 	return defined $dir && -d "$dir/node_modules" ? $dir : undef;
 }
 
-sub pid ($self, $name) { $self->read("run/$name.pid") =~ /(\d+)/ ? $1 : die "no pid of $name" }
+sub pid ($self, $name) { $self->read("stage/$name.pid") =~ /(\d+)/ ? $1 : die "no pid of $name" }
 
 sub _settings ($self) {
 	return $self->{settings} //= do {
@@ -400,7 +402,7 @@ sub _down ($self) {
 	delete $self->{program};
 	local $ENV{STAGING_DIR} = $self->{dir};
 	system "$ROOT/t/staging down >/dev/null 2>&1";
-	File::Path::remove_tree($self->{dir}) if !$ENV{STAGING_KEEP};
+	File::Path::remove_tree($self->{dir}) if !$ENV{STAGING_KEEP} && !$self->{keep};
 }
 
 END {
