@@ -5,17 +5,36 @@ import { getMigrations } from "better-auth/db/migration";
 import { createPool } from "mysql2/promise";
 import { checkBody } from "./body.js";
 import { todoJwt } from "./jwt.js";
-import { betterAuthLog } from "./log.js";
+import { betterAuthLog, log, reasonOf } from "./log.js";
 import { indexSessions } from "./purge.js";
 import { BASE_PATH } from "./settings.js";
 
+// What the statements rely on, whatever the server's defaults, its init_connect
+// and the account's option files say:
+// - mysql2 writes values into statements itself and escapes them with
+//   backslashes: under NO_BACKSLASH_ESCAPES a value would become SQL;
+// - a text that does not fit its column is an error, and is not cut;
+// - each statement is committed, and no limit hides rows;
+// - the TIMESTAMP columns that Better Auth makes hold UTC: with a time zone
+//   that has summer time, an hour of each spring could not be stored.
+const SESSION = "SET NAMES utf8mb4 COLLATE utf8mb4_bin, SESSION"
+	+ " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+	+ " autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,"
+	+ " time_zone = '+00:00', sql_select_limit = 18446744073709551615,"
+	+ " sql_safe_updates = 0, sql_big_selects = 1, foreign_key_checks = 1,"
+	+ " unique_checks = 1, default_storage_engine = InnoDB";
+
 export function createDatabase(uri) {
 	const pool = createPool({ uri, timezone: "Z", connectTimeout: 2000 });
-	// Better Auth makes TIMESTAMP columns, which the server converts by the
-	// session's time zone: with one that has summer time, an hour of each
-	// spring could not be stored.
+	// A new connection does this before anything else; one that could not is
+	// closed before the next statement is sent on it.
 	pool.on("connection", (connection) =>
-		connection.query("SET time_zone = '+00:00'"));
+		connection.query(SESSION, (error) => {
+			if (!error)
+				return;
+			log("error", "database", { step: "session", reason: reasonOf(error) });
+			connection.destroy();
+		}));
 	return pool;
 }
 
