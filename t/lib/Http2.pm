@@ -123,7 +123,8 @@ sub concurrent ($self) { $self->take(1) until defined $self->{concurrent}; $self
 # The status of a stream, "reset", "closed" with the connection, or undef as yet.
 sub status ($self, $id) {
 	my $stream = $self->{streams}{$id};
-	return $stream->{status} // (defined $stream->{reset} ? 'reset' : $self->{closed} ? 'closed' : undef);
+	return $stream->{status} if defined $stream->{status};
+	return defined $stream->{reset} ? 'reset' : $self->{closed} ? 'closed' : undef;
 }
 
 # The status of a request to which an answer comes.

@@ -21,7 +21,8 @@ my @YOURS = qw(todo-settings.conf todo-site.conf);
 sub new ($class, %o) {
 	my $dir = File::Temp->newdir('todo-nginx-XXXXXX', TMPDIR => 1);
 	my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die $!;
-	my $self = bless { stack => $o{stack}, dir => $dir, port => $listen->sockport, owner => $$ }, $class;
+	my $self = bless { stack => $o{stack}, dir => $dir, port => $listen->sockport, owner => $$ },
+	    $class;
 	$listen->close;
 	mkdir "$dir/$_" or die $! for qw(todo conf.d);
 	($o{install} // \&install)->($self);
@@ -74,7 +75,8 @@ sub install ($self) {
 # What an operator would set: the sockets, the name and the certificate.
 sub settled ($self) {
 	my $stack = $self->{stack};
-	$self->edit('conf.d/todo-settings.conf', 'unix:/run/todo-fcgi/todo.sock' => 'unix:' . $stack->pool_socket,
+	$self->edit('conf.d/todo-settings.conf',
+	    'unix:/run/todo-fcgi/todo.sock' => 'unix:' . $stack->pool_socket,
 	    'unix:/run/todo-issuer/' => 'unix:' . $stack->file('run/'));
 	$self->edit('conf.d/todo-site.conf', 'listen 443 ' => "listen 127.0.0.1:$self->{port} ",
 	    "\ttodo.example 1;" => "\t127.0.0.1 1;\n\tlocalhost 1;",
