@@ -77,6 +77,15 @@ sub body ($self, $id, $bytes, %o) {
 
 sub window_update ($self, $id, $n) { $self->_write(frame(WINDOW_UPDATE, 0, $id, pack 'N', $n)) }
 
+# Waits until the server has read all that was sent before.
+sub ping ($self, $seconds = 20) {
+	my $until = time + $seconds;
+	my $have = $self->{pinged} // 0;
+	$self->_write(frame(PING, 0, 0, 'pingpong'));
+	$self->take(0.1) while ($self->{pinged} // 0) == $have && !$self->{closed} && time < $until;
+	return ($self->{pinged} // 0) > $have;
+}
+
 # Takes what is there, or what comes within so many seconds.
 sub take ($self, $seconds = 0) {
 	my $socket = $self->{socket};
@@ -107,6 +116,7 @@ sub _frames ($self) {
 			$self->{concurrent} = $value{3};
 			$self->_write(frame(SETTINGS, ACK, 0, ''));
 		}
+		if ($type == PING && $flags & ACK) { $self->{pinged}++ }
 		if ($type == PING && !($flags & ACK)) { $self->_write(frame(PING, ACK, 0, $payload)) }
 		$stream->{end} = 1 if $stream && $type <= HEADERS && $flags & END_STREAM;
 	}
