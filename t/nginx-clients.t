@@ -52,10 +52,10 @@ is(is_one($nginx, '192.0.2.1', '::ffff:192.0.2.1'), 1, 'the same address over an
 is(is_one($nginx, '::ffff:192.0.2.1', '::ffff:192.0.2.2'), 0, 'two such addresses are two');
 is(is_one($nginx, '2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff'), 1, '64 bits of IPv6');
 is(is_one($nginx, '2001:db8:1:2::1', '2001:db8:1:3::1'), 0, 'the next 64 bits are another client');
-is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:a00::2'), 1, 'whichever bytes they are: a line feed');
+is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:a00::2'), 1, 'a line feed among them');
 is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:b00::1'), 0, 'and the one after it');
-is(is_one($nginx, $_, $_), 0, "an address that is left out: $_") for '198.51.100.7', '2001:db8:9::9';
-is(is_one($nginx, '192.0.2.1', '192.0.2.1, 192.0.2.9'), 0, 'the proxy\'s word counts, not the client\'s');
+is(is_one($nginx, $_, $_), 0, "left out by the operator: $_") for '198.51.100.7', '2001:db8:9::9';
+is(is_one($nginx, '192.0.2.1', '192.0.2.1, 192.0.2.9'), 0, 'the word of the proxy counts alone');
 
 # In somebody else's server, with a limit of its own that is no limit to us.
 my $beside = Nginx->new(stack => $stack, install => \&install, http => sub ($self) { <<~END });
@@ -72,7 +72,7 @@ my $beside = Nginx->new(stack => $stack, install => \&install, http => sub ($sel
 	END
 for my $target ('/api/u/tasks', '/api/me', '/api/auth/get-session') {
 	is(is_one($beside, '192.0.2.1', '192.0.2.1', $target), 1, "beside others: $target is limited");
-	is(is_one($beside, '192.0.2.1', '192.0.2.2', $target), 0, "beside others: $target for another client");
+	is(is_one($beside, '192.0.2.1', '192.0.2.2', $target), 0, "$target: for each client");
 }
 
 $stack->done;
