@@ -209,7 +209,7 @@ refuses($alice->with(client => $direct)->patch("/tasks/$task->{id}/complete", '{
 $stack->client->close;
 my $gone = $stack->new_client;
 $gone->_connect;
-$gone->_write("POST @{[$alice->tasks]} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer @{[$alice->token]}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"title\":\"half\"}");
+$gone->_write("POST @{[$alice->tasks]} HTTP/1.1\r\nHost: @{[$gone->authority]}\r\nAuthorization: Bearer @{[$alice->token]}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"title\":\"half\"}");
 $gone->close;
 
 # All that was taken is there, and nothing else is.

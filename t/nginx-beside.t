@@ -83,7 +83,7 @@ sub beside ($socket, %edit) {
 	http {
 		access_log off;
 		@{[map { "${_}_temp_path $home/$_;" } qw(client_body fastcgi proxy uwsgi scgi)]}
-		include todo/todo-upstreams.conf;
+		include todo/todo-settings.conf;
 		limit_conn_zone \$server_port zone=beside:1m;
 		server {
 			listen 127.0.0.1:$port ssl sndbuf=64k;
@@ -149,7 +149,7 @@ for my $method (qw(GET HEAD)) {
 	refuses($elsewhere->send($method, '/readyz'), forbidden => "403 of nginx: readyz from elsewhere by $method", detail => qr/address/);
 }
 
-my $limited = beside($stack->pool_socket, 'todo-upstreams.conf' => sub { $_[0] =~ s/(\$todo_limit_key \{\n\tdefault) ""/$1 \$binary_remote_addr/ });
+my $limited = beside($stack->pool_socket, 'todo-settings.conf' => sub { $_[0] =~ s/(\$todo_limit_key \{\n\tdefault) ""/$1 \$todo_client/ });
 for my $method (qw(GET HEAD)) {
 	my ($late) = grep { $_->status != 200 } $alice->with(client => $limited)->pipeline(map { [$method, '/api/me'] } 1 .. 200);
 	refuses($late, rate_limited => "429 of nginx to $method");
@@ -163,18 +163,22 @@ for my $method (qw(GET HEAD PUT)) {
 	ok(defined $gone->header('Retry-After'), 'with Retry-After');
 }
 
-# One that hangs: 504, asked once; and meanwhile the operator's limit_conn, 503.
+# One that hangs: 504, asked once; and meanwhile our own limit of requests under
+# way, which no limit_conn of the server replaces, whatever it counts.
 {
 	my $fake = FakePool->new("$dir/fake");
-	my $hanging = beside("$dir/fake", server => 'limit_conn beside 1;',
-	    'todo-fastcgi-params.conf' => sub { $_[0] =~ s/fastcgi_read_timeout\s+\S+;/fastcgi_read_timeout 1s;/ });
+	my $hanging = beside("$dir/fake", server => 'limit_conn beside 1000; limit_conn_status 503;',
+	    'todo-fastcgi-params.conf' => sub {
+		$_[0] =~ s/fastcgi_read_timeout\s+\S+;/fastcgi_read_timeout 1s;/
+		    && $_[0] =~ s/limit_conn\s+todo_requests\s+\d+;/limit_conn todo_requests 1;/;
+	    });
 	my $first = Client->new(%$hanging{qw(ca on_answer)}, url => 'https://' . $hanging->authority);
 	$first->_connect;
 	$first->_write($first->_text('GET', '/api/u/tasks?hang', [], undef));
 	poll { scalar $fake->seen } 'it hangs';
 	for my $method (qw(GET HEAD)) {
 		my $busy = $hanging->send($method, '/api/u/tasks');
-		refuses($busy, unavailable => "503 of nginx to $method");
+		refuses($busy, rate_limited => "429 of nginx to $method: one too many under way");
 		ok(defined $busy->header('Retry-After'), 'with Retry-After');
 	}
 	my $late = $first->_read_answer('GET', '/api/u/tasks?hang');

@@ -41,7 +41,6 @@ my $elsewhere = $stack->new_client(from => '127.0.0.2');
 refuses($elsewhere->send('GET', '/readyz'), forbidden => 'readyz from another address', detail => qr/address/);
 answers($elsewhere->send('GET', '/healthz'), 200, 'healthz from there');
 answers($elsewhere->send('GET', '/api/me', [[Authorization => 'Bearer ' . $alice->token]]), 200, 'and the API');
-$stack->expect_log(qr/access forbidden by rule/);
 
 # The user id "auth" is Better Auth's, which is not there in this stack.
 my $auth = $stack->user(id => 'auth');
@@ -81,12 +80,12 @@ answers($auth->get('/api/me'), 200, 'though its token counts');
 # What is no TLS, no HTTP, or too much.
 my ($port) = $stack->url =~ /:(\d+)\z/;
 my $bare = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die $!;
-$bare->print("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+$bare->print("GET /healthz HTTP/1.1\r\nHost: @{[$client->authority]}\r\nConnection: close\r\n\r\n");
 my $text = do { local $/; <$bare> };
 like($text, qr{\AHTTP/1\.1 400 .*application/problem\+json.*"code":"bad_request"}s, 'plain HTTP on the TLS port is 400, in our shape');
-for (['two lengths', "POST /api/me HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"], ['a length and chunks', "POST /api/me HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-	['an unknown coding', "POST /api/me HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"], ['a version there is not', "GET /api/me HTTP/3.0\r\nHost: x\r\n\r\n"], ['two hosts', "GET /api/me HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"],
-	['a length that is no number', "POST /api/me HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"], ['64 headers of 1,000 bytes', "GET /api/me HTTP/1.1\r\nHost: x\r\n" . join('', map { "X-$_: " . 'y' x 1000 . "\r\n" } 1 .. 64) . "\r\n"]) {
+for (['two lengths', "POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"], ['a length and chunks', "POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
+	['an unknown coding', "POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nTransfer-Encoding: gzip\r\n\r\n"], ['a version there is not', "GET /api/me HTTP/3.0\r\nHost: @{[$client->authority]}\r\n\r\n"], ['two hosts', "GET /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nHost: y\r\n\r\n"],
+	['a length that is no number', "POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nContent-Length: x\r\n\r\n"], ['64 headers of 1,000 bytes', "GET /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\n" . join('', map { "X-$_: " . 'y' x 1000 . "\r\n" } 1 .. 64) . "\r\n"]) {
 	refuses($client->raw($_->[1]), bad_request => $_->[0]);
 }
 
@@ -198,7 +197,7 @@ for my $method (qw(POST PUT PATCH DELETE OPTIONS BREW)) {
 refuses($client->send('POST', '/api/u/tasks?junk', [], '{}'), bad_gateway => 'an answer that is none is 502');
 is(scalar $fake->seen, 1, 'and not asked again');
 # A worker that dies in the middle of its answer: that connection ends with it.
-my $get = sub ($query) { "GET /api/u/tasks?$query HTTP/1.1\r\nHost: x\r\n\r\n" };
+my $get = sub ($query) { "GET /api/u/tasks?$query HTTP/1.1\r\nHost: @{[$client->authority]}\r\n\r\n" };
 ok(!eval { $client->send('GET', '/api/u/tasks?half') }, 'half an answer is none');
 like($@, qr/connection closed/, 'the connection ends there');
 ok(!$client->raw($get->('half') . $get->('whole')), 'and the next answer is not taken for the other half');
@@ -235,7 +234,7 @@ sub nginx_takes ($server) {
 	events { }
 	http {
 		access_log off;
-		include todo/todo-upstreams.conf;
+		include todo/todo-settings.conf;
 		server {
 			listen unix:$dir/socket default_server;
 			$server

@@ -186,23 +186,29 @@ sub start_nginx ($self, @backends) {
 	File::Path::make_path("$etc/todo");
 	$m->own("$etc/todo");
 
-	my $servers = "include todo/todo-upstreams.conf;\n";
-	$m->put('etc/todo/todo-upstreams.conf', $self->_product('todo-upstreams.conf',
-		'unix:/run/todo-fcgi/' => "unix:$run/"));
+	my $servers = "include todo/todo-settings.conf;\n";
+	# All clients have one address here: each connection counts as one.
+	$m->put('etc/todo/todo-settings.conf', $self->_product('todo-settings.conf',
+		'unix:/run/todo-fcgi/' => "unix:$run/",
+		"\$todo_connection_key {\n\tdefault \$todo_client"
+			=> "\$todo_connection_key {\n\tdefault \$connection"));
 	for (@backends) {
 		my ($name, $kind) = @$_;
 		my $port = $self->{ports}{$name} = $m->free_port;
 		my $server = $self->_product('todo-server.conf',
-			'listen 443 ' => 'listen ' . HOST . ":$port ",
-			'/etc/ssl/todo/' => "$etc/",
 			'shared:todo_tls:2m' => "shared:${name}_tls:2m",
 			'/var/log/nginx/todo-access.log' => "$log/access.log");
+		my $site = $self->_product('todo-site.conf',
+			'listen 443 ' => 'listen ' . HOST . ":$port ",
+			'todo.example' => HOST,
+			'/etc/ssl/todo/' => "$etc/",
+			'todo/todo-server.conf' => "todo/$name-server.conf");
 		if ($kind ne 'fastcgi') {
 			# The same server, but what it passes on to is a proxy.
-			$server =~ s/^\tinclude todo\/todo-locations\.conf;.*\z//ms
+			$server =~ s/^include todo\/todo-locations\.conf;.*\z//ms
 			    or die 'nginx/todo-server.conf: where are the locations?';
-			$server =~ s/^\terror_page .*$//mg;
-			$server .= "\tlocation / { proxy_pass http://$name; }\n}\n";
+			$server =~ s/^error_page .*$//mg;
+			$server .= "location / { proxy_pass http://$name; }\n";
 			$servers .= "upstream $name { server $kind max_fails=0; keepalive 64; }\n";
 		} elsif ($name ne 'todo') {
 			# Another pool behind the same locations.
@@ -220,10 +226,11 @@ sub start_nginx ($self, @backends) {
 				map \$request_method \$${name}_pool { default ${name}_once;
 					GET ${name}_twice; HEAD ${name}_twice; }\n";
 		}
-		$servers .= $server;
+		$m->put("etc/todo/$name-server.conf", $server);
+		$servers .= $site;
 	}
 	$m->ports_chosen;
-	for (qw(cors errors fastcgi-params locations problem better-auth)) {
+	for (qw(better-auth cors errors fastcgi-params locations problem upstreams)) {
 		$m->put("etc/todo/todo-$_.conf", $self->_product("todo-$_.conf"));
 	}
 	$m->put('etc/nginx.conf', <<END);
