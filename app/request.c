@@ -267,11 +267,11 @@ request_is_json(struct slice content_type)
 }
 
 /*
- * Take the first entity tag, with its quotes but without "W/", off *field*
- * (RFC 9110 section 8.8.3).  Returns false if there is none.
+ * Take an entity tag, with its quotes but without "W/", off *field* (RFC 9110
+ * section 8.8.3).  Returns false if *field* does not begin with one.
  */
 static bool
-next_tag(struct slice *field, struct slice *tag)
+take_tag(struct slice *field, struct slice *tag)
 {
 	const char *end = field->data + field->length;
 	const char *at = field->data;
@@ -294,30 +294,14 @@ next_tag(struct slice *field, struct slice *tag)
 }
 
 bool
-request_names_tag(struct slice field, struct slice tag)
+request_next_tag(struct slice *field, struct slice *tag)
 {
-	bool found = false;
-
-	field = slice_trim(field);
-	if (slice_equal(field, SLICE("*")))
-		return true;
-
-	/* A list, in which empty elements count for nothing (RFC 9110 5.6.1),
-	 * read to its end, for it must be well-formed up to there. */
-	while (field.length > 0) {
-		struct slice other;
-
-		if (field.data[0] == ',' || slice_is_blank(field.data[0])) {
-			field.data++;
-			field.length--;
-			continue;
-		}
-		if (!next_tag(&field, &other))
-			return false;
-		found = found || slice_equal(other, tag);
-		field = slice_trim(field);
-		if (field.length > 0 && field.data[0] != ',')
-			return false;
-	}
-	return found;
+	/* Empty elements of a list are ignored (RFC 9110 section 5.6.1). */
+	while (field->length > 0 &&
+	    (field->data[0] == ',' || slice_is_blank(field->data[0])))
+		(void)take(field, 1);
+	if (!take_tag(field, tag))
+		return false;
+	*field = slice_trim(*field);
+	return field->length == 0 || field->data[0] == ',';
 }

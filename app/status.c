@@ -34,7 +34,7 @@ static const struct status_answer answers[STATUS_COUNT] = {
 	    "This resource does not have that method; see Allow" },
 	[STATUS_PRECONDITION_FAILED] = { 412, "Precondition Failed",
 	    "precondition_failed",
-	    "The task is not the one that If-Match names" },
+	    "The task's ETag is not what If-Match or If-None-Match asks for" },
 	[STATUS_CONTENT_TOO_LARGE] = { 413, "Content Too Large",
 	    "content_too_large", "The body is larger than 16384 bytes" },
 	[STATUS_UNSUPPORTED_MEDIA_TYPE] = { 415, "Unsupported Media Type",

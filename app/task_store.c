@@ -4,7 +4,6 @@
 
 #include "buffer.h"
 #include "crypto.h"
-#include "request.h"
 
 /* The columns of a task, their types, and their places. */
 #define COLUMNS \
@@ -403,17 +402,17 @@ task_store_create(struct db *db, struct pool *pool, const struct tenant *tenant,
 	return read_once(db, pool, digest, task, replayed);
 }
 
-/* Lock the task *id* within a transaction, if *if_match* names its tag. */
+/* Lock the task *id* within a transaction, if *conditions* hold of it. */
 static enum status
 lock(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, struct slice if_match, struct task *task)
+    const struct uuid *id, const struct task_conditions *conditions,
+    struct task *task)
 {
-	char tag[TASK_TAG_MAX];
 	enum status status;
 
 	status = find(db, pool, tenant, id, LOCK, task);
-	if (status == STATUS_OK && if_match.data != NULL &&
-	    !request_names_tag(if_match, task_tag(task, tag)))
+	if (status == STATUS_OK &&
+	    !task_conditions_hold(conditions, task->revision))
 		status = STATUS_PRECONDITION_FAILED;
 	return status;
 }
@@ -463,7 +462,7 @@ change_locked(struct db *db, const struct tenant *tenant,
 
 enum status
 task_store_update(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, struct slice if_match,
+    const struct uuid *id, const struct task_conditions *conditions,
     const struct task_change *change, int64_t now, struct task *task)
 {
 	unsigned tried = 0;
@@ -472,7 +471,7 @@ task_store_update(struct db *db, struct pool *pool, const struct tenant *tenant,
 	do {
 		if ((status = db_begin(db)) != STATUS_OK)
 			return status;
-		status = lock(db, pool, tenant, id, if_match, task);
+		status = lock(db, pool, tenant, id, conditions, task);
 		if (status == STATUS_OK)
 			status = change_locked(db, tenant, change, now, task);
 		status = settle(db, status);
@@ -497,20 +496,20 @@ remove_task(struct db *db, const struct tenant *tenant, const struct uuid *id)
 
 enum status
 task_store_delete(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, struct slice if_match)
+    const struct uuid *id, const struct task_conditions *conditions)
 {
 	struct task task;
 	unsigned tried = 0;
 	enum status status;
 
 	do {
-		if (if_match.data == NULL) {
+		if (!conditions->match.given && !conditions->none_match.given) {
 			status = remove_task(db, tenant, id);
 			continue;
 		}
 		if ((status = db_begin(db)) != STATUS_OK)
 			return status;
-		status = lock(db, pool, tenant, id, if_match, &task);
+		status = lock(db, pool, tenant, id, conditions, &task);
 		if (status == STATUS_OK)
 			status = remove_task(db, tenant, id);
 		status = settle(db, status);

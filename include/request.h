@@ -90,10 +90,10 @@ bool request_next_parameter(
 enum status request_is_json(struct slice content_type) MUST_CHECK;
 
 /*
- * Does *field*, the value of If-Match or If-None-Match, name the entity tag
- * *tag* (with its quotes)?  It may be "*" or a list; a W/ prefix is ignored.
- * A field that is not well-formed names nothing.
+ * Take the next entity tag (RFC 9110 section 8.8.3), with its quotes but
+ * without a W/ prefix, off *field*, a list of them.  Returns false when there
+ * is no further tag: *field* is then empty, unless the list is malformed.
  */
-bool request_names_tag(struct slice field, struct slice tag);
+bool request_next_tag(struct slice *field, struct slice *tag);
 
 #endif

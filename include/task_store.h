@@ -46,21 +46,23 @@ enum status task_store_create(struct db *db, struct pool *pool,
     bool *replayed) MUST_CHECK;
 
 /*
- * Make *change* to the task *id* at the time *now*, if *if_match*, the value
- * of If-Match or data NULL, names its entity tag.  *task* is what this left,
- * even if another change follows at once.  A change that changes nothing
- * leaves the revision and updated_at alone.
+ * Make *change* to the task *id* at the time *now*, if *conditions* hold of its
+ * revision.  *task* is what this left, even if another change follows at once.
+ * A change that changes nothing leaves the revision and updated_at alone.
  * STATUS_NOT_FOUND, STATUS_PRECONDITION_FAILED.
  */
 enum status task_store_update(struct db *db, struct pool *pool,
-    const struct tenant *tenant, const struct uuid *id, struct slice if_match,
-    const struct task_change *change, int64_t now,
-    struct task *task) MUST_CHECK;
+    const struct tenant *tenant, const struct uuid *id,
+    const struct task_conditions *conditions, const struct task_change *change,
+    int64_t now, struct task *task) MUST_CHECK;
 
-/* Delete the task *id*, if *if_match* as above names its entity tag. */
+/*
+ * Delete the task *id*, if *conditions* hold of its revision.
+ * STATUS_NOT_FOUND, STATUS_PRECONDITION_FAILED.
+ */
 enum status task_store_delete(struct db *db, struct pool *pool,
     const struct tenant *tenant, const struct uuid *id,
-    struct slice if_match) MUST_CHECK;
+    const struct task_conditions *conditions) MUST_CHECK;
 
 /*
  * The name and the text of statement *index*, in *pool*, for the test that

@@ -169,6 +169,18 @@ test_media_type(void)
 		    table[i].json ? "" : " not");
 }
 
+/* Does the list *field*, which must be well-formed, name the tag "3"? */
+static bool
+names_3(struct slice field)
+{
+	bool found = false;
+	struct slice tag;
+
+	while (request_next_tag(&field, &tag))
+		found = found || slice_equal(tag, SLICE("\"3\""));
+	return found && field.length == 0;
+}
+
 static void
 test_tags(void)
 {
@@ -178,8 +190,6 @@ test_tags(void)
 	} table[] = {
 		{ "\"3\"", true },
 		{ "W/\"3\"", true },
-		{ "*", true },
-		{ " * ", true },
 		{ "\"1\", \"3\"", true },
 		{ "\"1\",\"3\",\"4\"", true },
 		{ ",, \"3\" ,", true },
@@ -192,6 +202,7 @@ test_tags(void)
 		{ "\"3\" \"4\"", false },
 		{ "\"3\", x", false },
 		{ "w/\"3\"", false },
+		{ "*", false },
 		{ "*, \"3\"", false },
 		{ "\"1,\"3\"", false },
 		{ "\"3\", \"\x7f\"", false },
@@ -206,8 +217,7 @@ test_tags(void)
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++)
-		ok(request_names_tag(slice_of(table[i].field),
-		       SLICE("\"3\"")) == table[i].names,
+		ok(names_3(slice_of(table[i].field)) == table[i].names,
 		    "<%s> does%s name it", table[i].field,
 		    table[i].names ? "" : " not");
 }
