@@ -455,8 +455,9 @@ change_locked(struct db *db, const struct tenant *tenant,
 		return STATUS_OK;
 	task->content = content;
 	task->revision++;
-	if (task->updated_at < now) /* it never goes back */
-		task->updated_at = now;
+	/* Later than before, even if the clock was set back meanwhile or *now*
+	 * is from before another request's change. */
+	task->updated_at = now > task->updated_at ? now : task->updated_at + 1;
 	return write_change(db, tenant, task);
 }
 

@@ -48,7 +48,9 @@ enum status task_store_create(struct db *db, struct pool *pool,
 /*
  * Make *change* to the task *id* at the time *now*, if *conditions* hold of its
  * revision.  *task* is what this left, even if another change follows at once.
- * A change that changes nothing leaves the revision and updated_at alone.
+ * Each change moves updated_at, to *now* or a microsecond past its old value,
+ * whichever is later.  A change that changes nothing leaves the revision and
+ * updated_at alone.
  * STATUS_NOT_FOUND, STATUS_PRECONDITION_FAILED.
  */
 enum status task_store_update(struct db *db, struct pool *pool,

@@ -101,7 +101,7 @@ my @answers = $alice->pipeline(map { ['PATCH', "$path/complete", {}, undef] } 1 
 is(scalar(grep { $_->status == 200 } @answers), 60, '60 changes in a row');
 is(scalar(grep { !$had{ $_->header('ETag') }++ } @answers), 60, 'have 60 ETags');
 my @times = map { $_->json->{updated_at} } @answers;
-is_deeply(\@times, [sort @times], 'and times that never go back');
+is_deeply(\@times, [sort { $a cmp $b } keys %{ { map { $_ => 1 } @times } }], 'and 60 times, each later than the one before');
 
 # A write of equal values under a right If-Match moves nothing.
 my ($tag, $text) = now();
