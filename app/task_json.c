@@ -38,14 +38,14 @@ read_object(struct exchange *x, struct json *object)
 	return STATUS_OK;
 }
 
-/* Is there anything but white space in *text*? */
+/* Is there anything to see in *text*? */
 static bool
-has_ink(struct slice text)
+has_visible(struct slice text)
 {
 	uint32_t point;
 
 	while (utf8_next(&text, &point))
-		if (!utf8_white_space(point))
+		if (utf8_visible(point))
 			return true;
 	return false;
 }
@@ -65,9 +65,9 @@ read_title(struct exchange *x, struct json title, struct task_change *change)
 	if (utf8_length(text) > TASK_TITLE_MAX)
 		(void)response_invalid(
 		    &x->response, "title", "must have at most 200 characters");
-	else if (!has_ink(text))
+	else if (!has_visible(text))
 		(void)response_invalid(&x->response, "title",
-		    "must have a character that is not white space");
+		    "must have a character that can be seen");
 }
 
 static void

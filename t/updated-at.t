@@ -18,7 +18,8 @@ my $other = $alice->task('of today');
 sub set_updated_at ($time) {
 	my $hex = $task->{id} =~ tr/-//dr;
 	my $id = $alice->id;
-	$stack->sql("UPDATE todo.tasks SET updated_at = '$time' WHERE user_id = '$id' AND id = UNHEX('$hex')");
+	$stack->sql("UPDATE todo.tasks SET updated_at = '$time'"
+		. " WHERE user_id = '$id' AND id = UNHEX('$hex')");
 }
 sub updated ($answer) { $answer->json->{updated_at} }
 set_updated_at('2040-01-02 03:04:05.999998');
@@ -34,7 +35,8 @@ my $etag = $alice->get($path)->header('ETag');
 for my $i (0 .. $#changes) {
 	my ($method, $target, $body) = $changes[$i]->@*;
 	my $answer = $alice->request($method, $target, {}, $body);
-	my $name = "$method " . ($target eq $path ? 'of the task' : $body ? 'of completion' : 'that toggles');
+	my $what = $target eq $path ? 'of the task' : $body ? 'of completion' : 'that toggles';
+	my $name = "$method $what";
 	is(updated($answer), $later[$i], "$name: a microsecond later");
 	isnt($answer->header('ETag'), $etag, 'under another ETag');
 	$etag = $answer->header('ETag');
