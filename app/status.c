@@ -39,7 +39,8 @@ static const struct status_answer answers[STATUS_COUNT] = {
 	    "content_too_large", "The body is larger than 16384 bytes" },
 	[STATUS_UNSUPPORTED_MEDIA_TYPE] = { 415, "Unsupported Media Type",
 	    "unsupported_media_type",
-	    "The body must be application/json in UTF-8" },
+	    "The body must be JSON in UTF-8, of a media type that Accept or "
+	    "Accept-Patch names" },
 	[STATUS_INVALID] = { 422, "Unprocessable Content", "invalid",
 	    "The request is well-formed but its content is not valid" },
 	[STATUS_IDEMPOTENCY_KEY_REUSED] = { 422, "Unprocessable Content",

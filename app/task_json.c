@@ -23,8 +23,14 @@ read_object(struct exchange *x, struct json *object)
 		x->response.detail = "A JSON body is required";
 		return STATUS_BAD_REQUEST;
 	}
-	if ((status = request_is_json(request->content_type)) != STATUS_OK)
+	status = request_is_json(request->method, request->content_type);
+	if (status != STATUS_OK) {
+		if (request->method == METHOD_PATCH)
+			x->response.accept_patch = REQUEST_PATCH_TYPES;
+		else
+			x->response.accept = REQUEST_TYPES;
 		return status;
+	}
 	status = json_read(x->pool, request->body, object);
 	if (status == STATUS_INVALID) {
 		x->response.detail = "The body is not valid JSON (RFC 8259)";

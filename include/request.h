@@ -83,11 +83,18 @@ enum status request_decode(
 bool request_next_parameter(
     struct slice *query, struct slice *name, struct slice *value);
 
+/* The media types of bodies, as Accept and Accept-Patch list them. */
+#define REQUEST_TYPES "application/json"
+#define REQUEST_PATCH_TYPES "application/merge-patch+json, " REQUEST_TYPES
+
 /*
- * STATUS_OK if the media type is application/json with no charset or utf-8
- * (RFC 9110 section 8.3.1), else STATUS_UNSUPPORTED_MEDIA_TYPE.
+ * STATUS_OK if *content_type* is one that a request with *method* may have:
+ * application/json or, of PATCH, application/merge-patch+json (RFC 7396), with
+ * no charset or with UTF-8 (RFC 9110 section 8.3).  Else
+ * STATUS_UNSUPPORTED_MEDIA_TYPE.
  */
-enum status request_is_json(struct slice content_type) MUST_CHECK;
+enum status request_is_json(
+    enum method method, struct slice content_type) MUST_CHECK;
 
 /*
  * Take the next entity tag (RFC 9110 section 8.8.3), with its quotes but
