@@ -67,10 +67,10 @@ enum status task_store_delete(struct db *db, struct pool *pool,
     const struct task_conditions *conditions) MUST_CHECK;
 
 /*
- * The name and the text of statement *index*, in *pool*, for the test that
- * reads the plans.  STATUS_NOT_FOUND past the last.
+ * Give the name and the text of every statement to *each*, for the tests that
+ * read the statements and their plans.
  */
-enum status task_store_statement(struct pool *pool, unsigned index,
-    const char **name, const char **sql) MUST_CHECK;
+enum status task_store_statements(struct pool *pool,
+    void (*each)(const char *name, struct slice text)) MUST_CHECK;
 
 #endif
