@@ -44,6 +44,23 @@ static const char session[] =
     " sql_select_limit = 18446744073709551615, sql_safe_updates = 0,"
     " sql_big_selects = 1, max_statement_time = 0.8";
 
+/* A statement that is prepared, or an empty place for one: *stmt* is NULL. */
+struct prepared {
+	MYSQL_STMT *stmt;
+	char *text; /* not terminated */
+	size_t length;
+	uint64_t last_run; /* db->runs at that time */
+};
+
+/* Where a column of a row arrives. */
+struct arrival {
+	char bytes[DB_COLUMN_BYTES];
+	long long number;
+	MYSQL_TIME time;
+	unsigned long length;
+	my_bool is_null;
+};
+
 struct db {
 	const char *defaults_file;
 	MYSQL *mysql;	     /* NULL while there is no connection */
@@ -54,46 +71,19 @@ struct db {
 	bool in_transaction;
 	unsigned error; /* the code of the last failure, or 0 */
 
-	MYSQL_STMT *prepared[DB_STATEMENTS_MAX]; /* by index, or NULL */
-	bool bound[DB_STATEMENTS_MAX];		 /* its columns are */
+	struct prepared prepared[DB_PREPARED_MAX];
+	uint64_t runs;
 
 	/* The statement run last, while it has rows; else NULL. */
 	MYSQL_STMT *running;
-	const struct db_statement *statement;
 	uint64_t affected;
 
-	/* Where its columns arrive. */
-	char column_bytes[DB_COLUMNS_MAX][DB_COLUMN_BYTES];
-	long long column_numbers[DB_COLUMNS_MAX];
-	MYSQL_TIME column_times[DB_COLUMNS_MAX];
-	unsigned long column_lengths[DB_COLUMNS_MAX];
-	my_bool column_nulls[DB_COLUMNS_MAX];
+	/* Its columns, and room for the widest statement so far. */
+	struct sql_value *row;
+	struct arrival *arrivals;
+	enum sql_type *types;
+	size_t column_count, column_room;
 };
-
-struct db_value
-db_text(struct slice text)
-{
-	return (
-	    struct db_value) { text.data == NULL ? DB_NULL : DB_TEXT, text, 0 };
-}
-
-struct db_value
-db_bytes(const void *bytes, size_t length)
-{
-	return (struct db_value) { DB_BYTES, { bytes, length }, 0 };
-}
-
-struct db_value
-db_integer(int64_t number)
-{
-	return (struct db_value) { DB_INTEGER, { NULL, 0 }, number };
-}
-
-struct db_value
-db_time(int64_t time)
-{
-	return (struct db_value) { DB_TIME, { NULL, 0 }, time };
-}
 
 struct db *
 db_new(const char *defaults_file)
@@ -107,6 +97,16 @@ db_new(const char *defaults_file)
 	return db;
 }
 
+/* Empty *place*. */
+static void
+forget(struct prepared *place)
+{
+	if (place->stmt != NULL)
+		(void)mysql_stmt_close(place->stmt);
+	free(place->text);
+	*place = (struct prepared) { .stmt = NULL };
+}
+
 /* Let the connection go, and with it all that was prepared on it. */
 static void
 disconnect(struct db *db)
@@ -117,12 +117,8 @@ disconnect(struct db *db)
 	 * sends nothing and waits for nobody. */
 	mysql_close(db->mysql);
 	db->mysql = NULL;
-	for (size_t i = 0; i < DB_STATEMENTS_MAX; i++) {
-		if (db->prepared[i] != NULL)
-			(void)mysql_stmt_close(db->prepared[i]);
-		db->prepared[i] = NULL;
-		db->bound[i] = false;
-	}
+	for (size_t i = 0; i < DB_PREPARED_MAX; i++)
+		forget(&db->prepared[i]);
 	db->running = NULL;
 	db->ready = false;
 	db->in_transaction = false;
@@ -135,6 +131,9 @@ db_free(struct db *db)
 		return;
 	disconnect(db);
 	mysql_library_end();
+	free(db->row);
+	free(db->arrivals);
+	free(db->types);
 	free(db);
 }
 
@@ -327,12 +326,13 @@ query_step(struct db *db, const char *sql)
 }
 
 static bool
-prepare_step(struct db *db, MYSQL_STMT *stmt, const char *sql)
+prepare_step(struct db *db, MYSQL_STMT *stmt, struct slice text)
 {
 	int events, failed;
 
 	begin_step(db);
-	events = mysql_stmt_prepare_start(&failed, stmt, sql, strlen(sql));
+	events = mysql_stmt_prepare_start(
+	    &failed, stmt, text.data, text.length);
 	while (events != 0)
 		events = mysql_stmt_prepare_cont(
 		    &failed, stmt, wait_for(db, events));
@@ -486,75 +486,92 @@ db_connect(struct db *db)
 	return begin_session(db);
 }
 
-/*
- * Have the columns of *statement*, prepared as *stmt* and run, arrive in *db*.
- * Before INSERT ... RETURNING is run, nobody knows that it has any.
- */
-static enum status
-bind_columns(
-    struct db *db, const struct db_statement *statement, MYSQL_STMT *stmt)
+/* The place of the statement *text*, or NULL. */
+static struct prepared *
+find_prepared(struct db *db, struct slice text)
 {
-	MYSQL_BIND binds[DB_COLUMNS_MAX];
+	for (size_t i = 0; i < DB_PREPARED_MAX; i++) {
+		struct prepared *place = &db->prepared[i];
 
-	if (db->bound[statement->index])
-		return STATUS_OK;
-	if (mysql_stmt_field_count(stmt) != statement->column_count)
-		return fail_here("bind columns", "it has others");
-	memset(binds, 0, sizeof(binds));
-	for (size_t i = 0; i < statement->column_count; i++) {
-		MYSQL_BIND *bind = &binds[i];
-
-		bind->length = &db->column_lengths[i];
-		bind->is_null = &db->column_nulls[i];
-		switch (statement->columns[i]) {
-		case DB_INTEGER:
-			bind->buffer_type = MYSQL_TYPE_LONGLONG;
-			bind->buffer = &db->column_numbers[i];
-			break;
-		case DB_TIME:
-			bind->buffer_type = MYSQL_TYPE_DATETIME;
-			bind->buffer = &db->column_times[i];
-			bind->buffer_length = sizeof(db->column_times[i]);
-			break;
-		default:
-			bind->buffer_type = MYSQL_TYPE_STRING;
-			bind->buffer = db->column_bytes[i];
-			bind->buffer_length = DB_COLUMN_BYTES;
-			break;
-		}
+		if (place->stmt != NULL && place->length == text.length &&
+		    memcmp(place->text, text.data, text.length) == 0)
+			return place;
 	}
-	if (statement->column_count > 0 && mysql_stmt_bind_result(stmt, binds))
-		return fail_statement(db, "bind columns", stmt);
-	db->bound[statement->index] = true;
-	return STATUS_OK;
+	return NULL;
+}
+
+/* A place for one more statement: empty, even if another had to go. */
+static struct prepared *
+make_place(struct db *db)
+{
+	struct prepared *oldest = &db->prepared[0];
+
+	/* That of an empty place is 0. */
+	for (size_t i = 1; i < DB_PREPARED_MAX; i++)
+		if (db->prepared[i].last_run < oldest->last_run)
+			oldest = &db->prepared[i];
+	forget(oldest);
+	return oldest;
 }
 
 static enum status
-prepare(struct db *db, const struct db_statement *statement, MYSQL_STMT **stmt)
+prepare(struct db *db, struct slice text, MYSQL_STMT **stmt)
 {
+	struct prepared *place = find_prepared(db, text);
 	enum status status;
 
-	if ((*stmt = db->prepared[statement->index]) != NULL)
+	db->runs++;
+	if (place != NULL) {
+		place->last_run = db->runs;
+		*stmt = place->stmt;
 		return STATUS_OK;
+	}
 	if ((status = check_time(db, "prepare")) != STATUS_OK)
 		return status;
-	if ((*stmt = mysql_stmt_init(db->mysql)) == NULL)
-		return fail_here("prepare", "no memory");
+	place = make_place(db);
 	/* In its place at once, so that disconnect() finds it. */
-	db->prepared[statement->index] = *stmt;
-	if (prepare_step(db, *stmt, statement->sql))
-		return STATUS_OK;
-	status = fail_statement(db, "prepare", *stmt);
-	if (db->prepared[statement->index] != NULL) {
-		(void)mysql_stmt_close(*stmt);
-		db->prepared[statement->index] = NULL;
+	*place = (struct prepared) {
+		.stmt = mysql_stmt_init(db->mysql),
+		.text = malloc(text.length),
+		.length = text.length,
+		.last_run = db->runs,
+	};
+	if (place->stmt == NULL || place->text == NULL) {
+		forget(place);
+		return fail_here("prepare", "no memory");
 	}
+	memcpy(place->text, text.data, text.length);
+	*stmt = place->stmt;
+	if (prepare_step(db, place->stmt, text))
+		return STATUS_OK;
+	status = fail_statement(db, "prepare", place->stmt);
+	forget(place);
 	return status;
+}
+
+static enum status
+fail_parameters(unsigned long has, size_t given)
+{
+	char reason[96];
+
+	(void)snprintf(reason, sizeof(reason),
+	    "statement has %lu parameters, %zu values given", has, given);
+	return fail_here("bind values", reason);
+}
+
+static enum status
+fail_columns(unsigned long has, size_t given)
+{
+	char reason[96];
+
+	(void)snprintf(reason, sizeof(reason),
+	    "statement has %lu columns, %zu types given", has, given);
+	return fail_here("bind columns", reason);
 }
 
 /* Bind *value*; *time* is where a time is kept until it is sent. */
 static void
-bind_value(MYSQL_BIND *bind, MYSQL_TIME *time, const struct db_value *value)
+bind_value(MYSQL_BIND *bind, MYSQL_TIME *time, const struct sql_value *value)
 {
 	/* MYSQL_BIND is for both directions, so its pointers are not const;
 	 * the library only reads from this one. */
@@ -564,22 +581,22 @@ bind_value(MYSQL_BIND *bind, MYSQL_TIME *time, const struct db_value *value)
 	} bytes = { .given = value->bytes.data };
 
 	switch (value->type) {
-	case DB_NULL:
+	case SQL_NULL:
 		bind->buffer_type = MYSQL_TYPE_NULL;
 		break;
-	case DB_TEXT:
-	case DB_BYTES:
-		bind->buffer_type = value->type == DB_TEXT ? MYSQL_TYPE_STRING
-							   : MYSQL_TYPE_BLOB;
+	case SQL_TEXT:
+	case SQL_BYTES:
+		bind->buffer_type = value->type == SQL_TEXT ? MYSQL_TYPE_STRING
+							    : MYSQL_TYPE_BLOB;
 		bind->buffer = bytes.taken;
 		bind->buffer_length = value->bytes.length;
 		break;
-	case DB_INTEGER:
+	case SQL_INTEGER:
 		bytes.given = &value->number;
 		bind->buffer_type = MYSQL_TYPE_LONGLONG;
 		bind->buffer = bytes.taken;
 		break;
-	case DB_TIME: {
+	case SQL_TIME: {
 		struct timestamp_parts parts = timestamp_split(value->number);
 
 		*time = (MYSQL_TIME) {
@@ -599,48 +616,183 @@ bind_value(MYSQL_BIND *bind, MYSQL_TIME *time, const struct db_value *value)
 	}
 }
 
-enum status
-db_run(struct db *db, const struct db_statement *statement,
-    const struct db_value *values, size_t count)
+/* Send the values of *sql*, prepared as *stmt*, and run it. */
+static enum status
+execute(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
 {
-	MYSQL_BIND binds[DB_VALUES_MAX];
-	MYSQL_TIME times[DB_VALUES_MAX];
-	MYSQL_STMT *stmt;
-	enum status status;
+	struct pool *pool = sql->text.pool;
+	size_t count;
+	const struct sql_value *values = sql_values(sql, &count);
+	MYSQL_BIND *binds = pool_alloc(pool, count * sizeof(*binds));
+	MYSQL_TIME *times = pool_alloc(pool, count * sizeof(*times));
 
-	db_done(db);
-	if ((status = db_connect(db)) != STATUS_OK)
-		return status;
-	if ((status = prepare(db, statement, &stmt)) != STATUS_OK)
-		return status;
-	if (count != mysql_stmt_param_count(stmt))
-		return fail_here("bind values", "it has more or fewer");
-
-	if ((status = check_time(db, "execute")) != STATUS_OK)
-		return status;
-
-	memset(binds, 0, sizeof(binds[0]) * count);
+	if (binds == NULL || times == NULL)
+		return fail_here("bind values", "no memory");
+	memset(binds, 0, count * sizeof(*binds));
 	for (size_t i = 0; i < count; i++)
 		bind_value(&binds[i], &times[i], &values[i]);
 	if (mysql_stmt_bind_param(stmt, binds) || !execute_step(db, stmt))
 		return fail_statement(db, "execute", stmt);
 	db->affected = mysql_stmt_affected_rows(stmt);
-	if (statement->column_count == 0)
+	return STATUS_OK;
+}
+
+/* Make room for *count* columns.  Returns false if there is no memory. */
+static bool
+make_room(struct db *db, size_t count)
+{
+	struct sql_value *row;
+	struct arrival *arrivals;
+	enum sql_type *types;
+
+	if (count <= db->column_room)
+		return true;
+	if ((row = realloc(db->row, count * sizeof(*row))) != NULL)
+		db->row = row;
+	arrivals = realloc(db->arrivals, count * sizeof(*arrivals));
+	if (arrivals != NULL)
+		db->arrivals = arrivals;
+	if ((types = realloc(db->types, count * sizeof(*types))) != NULL)
+		db->types = types;
+	if (row == NULL || arrivals == NULL || types == NULL)
+		return false;
+	db->column_room = count;
+	return true;
+}
+
+/* Have the columns of *sql*, which runs as *stmt*, arrive in *db*. */
+static enum status
+bind_columns(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
+{
+	size_t count;
+	const enum sql_type *types = sql_types(sql, &count);
+	MYSQL_BIND *binds = pool_alloc(sql->text.pool, count * sizeof(*binds));
+
+	if (binds == NULL || !make_room(db, count))
+		return fail_here("bind columns", "no memory");
+	memcpy(db->types, types, count * sizeof(*types));
+	db->column_count = count;
+	memset(binds, 0, count * sizeof(*binds));
+	for (size_t i = 0; i < count; i++) {
+		struct arrival *arrival = &db->arrivals[i];
+		MYSQL_BIND *bind = &binds[i];
+
+		bind->length = &arrival->length;
+		bind->is_null = &arrival->is_null;
+		switch (types[i]) {
+		case SQL_INTEGER:
+			bind->buffer_type = MYSQL_TYPE_LONGLONG;
+			bind->buffer = &arrival->number;
+			break;
+		case SQL_TIME:
+			bind->buffer_type = MYSQL_TYPE_DATETIME;
+			bind->buffer = &arrival->time;
+			bind->buffer_length = sizeof(arrival->time);
+			break;
+		default:
+			bind->buffer_type = MYSQL_TYPE_STRING;
+			bind->buffer = arrival->bytes;
+			bind->buffer_length = sizeof(arrival->bytes);
+			break;
+		}
+	}
+	if (mysql_stmt_bind_result(stmt, binds))
+		return fail_statement(db, "bind columns", stmt);
+	return STATUS_OK;
+}
+
+enum status
+db_run(struct db *db, const struct sql *sql)
+{
+	size_t value_count, column_count;
+	unsigned long parameters, columns;
+	MYSQL_STMT *stmt;
+	enum status status;
+
+	(void)sql_values(sql, &value_count);
+	(void)sql_types(sql, &column_count);
+	db_done(db);
+	if (sql_failed(sql))
+		return fail_here("statement", "no memory");
+	if ((status = db_connect(db)) != STATUS_OK)
+		return status;
+	status = prepare(db, buffer_slice(&sql->text), &stmt);
+	if (status != STATUS_OK)
+		return status;
+	if ((parameters = mysql_stmt_param_count(stmt)) != value_count)
+		return fail_parameters(parameters, value_count);
+	/* Before INSERT ... RETURNING is run for the first time, the server
+	 * does not say that it has columns. */
+	columns = mysql_stmt_field_count(stmt);
+	if (columns != 0 && columns != column_count)
+		return fail_columns(columns, column_count);
+	if ((status = check_time(db, "execute")) != STATUS_OK)
+		return status;
+	if ((status = execute(db, sql, stmt)) != STATUS_OK)
+		return status;
+	if ((columns = mysql_stmt_field_count(stmt)) == 0 && column_count == 0)
 		return STATUS_OK;
 	/* All of the answer is read before any of it counts: behind the row of
 	 * INSERT ... RETURNING the server may still say that the commit
 	 * failed. */
-	if (!store_step(db, stmt))
+	if (columns > 0 && !store_step(db, stmt))
 		return fail_statement(db, "result", stmt);
 	db->running = stmt;
-	db->statement = statement;
-	if ((status = bind_columns(db, statement, stmt)) != STATUS_OK)
+	status = columns == column_count ? bind_columns(db, sql, stmt)
+					 : fail_columns(columns, column_count);
+	if (status != STATUS_OK)
 		db_done(db);
 	return status;
 }
 
+/* A column is longer than what it arrives in: say which. */
+static enum status
+fail_truncated(const struct db *db)
+{
+	char reason[96];
+	size_t i = 0;
+
+	while (i < db->column_count - 1 &&
+	    db->arrivals[i].length <= DB_COLUMN_BYTES)
+		i++;
+	(void)snprintf(reason, sizeof(reason),
+	    "column %zu has %lu bytes, more than %d", i + 1,
+	    db->arrivals[i].length, DB_COLUMN_BYTES);
+	return fail_here("fetch", reason);
+}
+
+static struct sql_value
+value_of(enum sql_type type, const struct arrival *arrival)
+{
+	const MYSQL_TIME *time = &arrival->time;
+
+	if (arrival->is_null)
+		type = SQL_NULL;
+	switch (type) {
+	case SQL_TEXT:
+	case SQL_BYTES:
+		return (struct sql_value) { type,
+			{ arrival->bytes, arrival->length }, 0 };
+	case SQL_INTEGER:
+		return sql_integer(arrival->number);
+	case SQL_TIME:
+		return sql_time(timestamp_join(&(struct timestamp_parts) {
+		    .year = time->year,
+		    .month = time->month,
+		    .day = time->day,
+		    .hour = time->hour,
+		    .minute = time->minute,
+		    .second = time->second,
+		    .microsecond = (unsigned)time->second_part,
+		}));
+	case SQL_NULL:
+		break;
+	}
+	return (struct sql_value) { .type = SQL_NULL };
+}
+
 enum status
-db_row(struct db *db, struct db_value *columns)
+db_row(struct db *db, const struct sql_value **row)
 {
 	int outcome;
 
@@ -656,41 +808,12 @@ db_row(struct db *db, struct db_value *columns)
 
 		db_done(db);
 		if (outcome == MYSQL_DATA_TRUNCATED)
-			return fail_here("fetch", "a column is too long");
+			return fail_truncated(db);
 		return fail_statement(db, "fetch", stmt);
 	}
-	for (size_t i = 0; i < db->statement->column_count; i++) {
-		const MYSQL_TIME *time = &db->column_times[i];
-
-		columns[i].type = db->column_nulls[i]
-		    ? DB_NULL
-		    : db->statement->columns[i];
-		switch (columns[i].type) {
-		case DB_NULL:
-			columns[i].bytes = (struct slice) { NULL, 0 };
-			break;
-		case DB_TEXT:
-		case DB_BYTES:
-			columns[i].bytes = (struct slice) { db->column_bytes[i],
-				db->column_lengths[i] };
-			break;
-		case DB_INTEGER:
-			columns[i].number = db->column_numbers[i];
-			break;
-		case DB_TIME:
-			columns[i].number = timestamp_join(
-			    &(struct timestamp_parts) {
-				.year = time->year,
-				.month = time->month,
-				.day = time->day,
-				.hour = time->hour,
-				.minute = time->minute,
-				.second = time->second,
-				.microsecond = (unsigned)time->second_part,
-			    });
-			break;
-		}
-	}
+	for (size_t i = 0; i < db->column_count; i++)
+		db->row[i] = value_of(db->types[i], &db->arrivals[i]);
+	*row = db->row;
 	return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "dispatch.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "auth.h"
 #include "exchange.h"
@@ -36,6 +37,9 @@ respond(struct exchange *x, struct story *story)
 	status = router_match(
 	    x->pool, request->method, &x->target, &story->match);
 	x->response.allow = match->allow;
+	/* Where PATCH is allowed, say what it takes (RFC 5789 section 3.1). */
+	if (match->allow != NULL && strstr(match->allow, "PATCH") != NULL)
+		x->response.accept_patch = REQUEST_PATCH_TYPES;
 	if (status != STATUS_OK)
 		return status;
 	if (request->method == METHOD_OPTIONS)

@@ -108,6 +108,7 @@ watch_listener(void)
 enum status
 fcgi_new(struct fcgi **fcgi)
 {
+	struct fcgi *made;
 	int flags;
 
 	if (!is_listening(LISTENER))
@@ -118,19 +119,14 @@ fcgi_new(struct fcgi **fcgi)
 	    fcntl(LISTENER, F_SETFL, flags | O_NONBLOCK) < 0)
 		return STATUS_INVALID;
 
-	if ((*fcgi = calloc(1, sizeof(**fcgi))) == NULL)
+	if ((made = calloc(1, sizeof(*made))) == NULL)
 		return STATUS_INTERNAL;
-	(*fcgi)->local = is_local(LISTENER);
-	if (((*fcgi)->poller = watch_listener()) < 0) {
-		free(*fcgi);
-		return STATUS_INTERNAL;
-	}
+	made->local = is_local(LISTENER);
+	if ((made->poller = watch_listener()) < 0)
+		goto no_poller;
 	if (FCGX_Init() != 0 ||
-	    FCGX_InitRequest(&(*fcgi)->request, LISTENER, 0) != 0) {
-		(void)close((*fcgi)->poller);
-		free(*fcgi);
-		return STATUS_INTERNAL;
-	}
+	    FCGX_InitRequest(&made->request, LISTENER, 0) != 0)
+		goto no_request;
 	/*
 	 * libfcgi has just put handlers of its own in place of what was the
 	 * default or ignored.  One for USR1, after which it takes no request
@@ -142,7 +138,14 @@ fcgi_new(struct fcgi **fcgi)
 	/* Without SA_RESTART, which signal() would set. */
 	(void)sigaction(
 	    SIGALRM, &(struct sigaction) { .sa_handler = wake }, NULL);
+	*fcgi = made;
 	return STATUS_OK;
+
+no_request:
+	(void)close(made->poller);
+no_poller:
+	free(made);
+	return STATUS_INTERNAL;
 }
 
 void

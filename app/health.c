@@ -12,7 +12,7 @@ health_live(struct exchange *x)
 enum status
 health_ready(struct exchange *x)
 {
-	switch (schema_check(x->db)) {
+	switch (schema_check(x->db, x->pool)) {
 	case STATUS_OK:
 		return health_live(x);
 	case STATUS_NOT_FOUND:

@@ -244,15 +244,48 @@ take_parameter(struct slice *text, struct slice *name, struct slice *value)
 	return text->length == 0 || take_char(text, ';');
 }
 
-enum status
-request_is_json(struct slice content_type)
+/* Is *value*, maybe with the backslashes of a quoted-string, UTF-8's name? */
+static bool
+is_utf8(struct slice value)
 {
-	const struct slice json = SLICE("application/json");
-	struct slice name, value;
+	char name[sizeof("utf-8") - 1];
+	size_t length = 0;
+
+	for (size_t i = 0; i < value.length; i++) {
+		if (value.data[i] == '\\' && ++i == value.length)
+			return false;
+		if (length == sizeof(name))
+			return false;
+		name[length++] = value.data[i];
+	}
+	value = (struct slice) { name, length };
+	return slice_equal_nocase(value, SLICE("utf-8")) ||
+	    slice_equal_nocase(value, SLICE("utf8"));
+}
+
+/* Take a media type without its parameters, "a/b"; maybe an empty one. */
+static struct slice
+take_media_type(struct slice *text)
+{
+	size_t length = 0;
+
+	while (length < text->length &&
+	    (text->data[length] == '/' || slice_is_tchar(text->data[length])))
+		length++;
+	return take(text, length);
+}
+
+enum status
+request_is_json(enum method method, struct slice content_type)
+{
+	struct slice type, name, value;
 
 	content_type = slice_trim(content_type);
-	if (content_type.length < json.length ||
-	    !slice_equal_nocase(take(&content_type, json.length), json))
+	type = take_media_type(&content_type);
+	if (!slice_equal_nocase(type, SLICE("application/json")) &&
+	    !(method == METHOD_PATCH &&
+		slice_equal_nocase(
+		    type, SLICE("application/merge-patch+json"))))
 		return STATUS_UNSUPPORTED_MEDIA_TYPE;
 	content_type = slice_trim(content_type);
 	if (content_type.length > 0 && !take_char(&content_type, ';'))
@@ -261,17 +294,17 @@ request_is_json(struct slice content_type)
 	while (content_type.length > 0)
 		if (!take_parameter(&content_type, &name, &value) ||
 		    (slice_equal_nocase(name, SLICE("charset")) &&
-			!slice_equal_nocase(value, SLICE("utf-8"))))
+			!is_utf8(value)))
 			return STATUS_UNSUPPORTED_MEDIA_TYPE;
 	return STATUS_OK;
 }
 
 /*
- * Take the first entity tag, with its quotes but without "W/", off *field*
- * (RFC 9110 section 8.8.3).  Returns false if there is none.
+ * Take an entity tag, with its quotes but without "W/", off *field* (RFC 9110
+ * section 8.8.3).  Returns false if *field* does not begin with one.
  */
 static bool
-next_tag(struct slice *field, struct slice *tag)
+take_tag(struct slice *field, struct slice *tag)
 {
 	const char *end = field->data + field->length;
 	const char *at = field->data;
@@ -294,30 +327,14 @@ next_tag(struct slice *field, struct slice *tag)
 }
 
 bool
-request_names_tag(struct slice field, struct slice tag)
+request_next_tag(struct slice *field, struct slice *tag)
 {
-	bool found = false;
-
-	field = slice_trim(field);
-	if (slice_equal(field, SLICE("*")))
-		return true;
-
-	/* A list, in which empty elements count for nothing (RFC 9110 5.6.1),
-	 * read to its end, for it must be well-formed up to there. */
-	while (field.length > 0) {
-		struct slice other;
-
-		if (field.data[0] == ',' || slice_is_blank(field.data[0])) {
-			field.data++;
-			field.length--;
-			continue;
-		}
-		if (!next_tag(&field, &other))
-			return false;
-		found = found || slice_equal(other, tag);
-		field = slice_trim(field);
-		if (field.length > 0 && field.data[0] != ',')
-			return false;
-	}
-	return found;
+	/* Empty elements of a list are ignored (RFC 9110 section 5.6.1). */
+	while (field->length > 0 &&
+	    (field->data[0] == ',' || slice_is_blank(field->data[0])))
+		(void)take(field, 1);
+	if (!take_tag(field, tag))
+		return false;
+	*field = slice_trim(*field);
+	return field->length == 0 || field->data[0] == ',';
 }

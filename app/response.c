@@ -123,6 +123,8 @@ response_write(const struct response *response, enum status status,
 			write_field(out, "Idempotency-Replayed", SLICE("true"));
 	}
 	write_field(out, "Allow", slice_of(response->allow));
+	write_field(out, "Accept", slice_of(response->accept));
+	write_field(out, "Accept-Patch", slice_of(response->accept_patch));
 	if (answer->http == 401)
 		write_challenge(out, status, bearer);
 	if (status == STATUS_UNAVAILABLE)

@@ -1,26 +1,26 @@
 #include "schema.h"
 
+#include "sql.h"
+
 enum status
-schema_check(struct db *db)
+schema_check(struct db *db, struct pool *pool)
 {
-	static const enum db_type columns[] = { DB_INTEGER };
-	static const struct db_statement newest = {
-		.index = DB_STATEMENTS_MAX - 1,
-		.sql = "SELECT COALESCE(MAX(version), 0)"
-		       " FROM schema_migrations",
-		.columns = columns,
-		.column_count = 1,
-	};
-	struct db_value version;
+	struct sql newest = sql_in(pool);
+	const struct sql_value *version;
+	bool is_new_enough;
 	enum status status;
 
-	status = db_run(db, &newest, NULL, 0);
+	sql_add(&newest, "SELECT ");
+	sql_column(&newest, "COALESCE(MAX(version), 0)", SQL_INTEGER);
+	sql_add(&newest, " FROM schema_migrations");
+	status = db_run(db, &newest);
 	if (status != STATUS_OK && db_lacks_schema(db))
 		return STATUS_NOT_FOUND;
 	if (status != STATUS_OK)
 		return status;
 	if ((status = db_row(db, &version)) != STATUS_OK)
 		return status;
+	is_new_enough = version->number >= SCHEMA_VERSION;
 	db_done(db);
-	return version.number >= SCHEMA_VERSION ? STATUS_OK : STATUS_NOT_FOUND;
+	return is_new_enough ? STATUS_OK : STATUS_NOT_FOUND;
 }

@@ -45,3 +45,38 @@ task_tag(const struct task *task, char out[TASK_TAG_MAX])
 	out[--first] = '"';
 	return (struct slice) { out + first, TASK_TAG_MAX - first };
 }
+
+bool
+task_tag_read(struct slice tag, uint32_t *revision)
+{
+	uint64_t number = 0;
+
+	if (tag.length < 3 || tag.length > TASK_TAG_MAX || tag.data[1] == '0')
+		return false;
+	for (size_t i = 1; i < tag.length - 1; i++) {
+		if (tag.data[i] < '0' || tag.data[i] > '9')
+			return false;
+		number = number * 10 + (unsigned)(tag.data[i] - '0');
+	}
+	*revision = (uint32_t)number;
+	return number <= UINT32_MAX;
+}
+
+bool
+task_revisions_include(
+    const struct task_revisions *revisions, uint32_t revision)
+{
+	for (size_t i = 0; i < revisions->count; i++)
+		if (revisions->numbers[i] == revision)
+			return true;
+	return revisions->all;
+}
+
+bool
+task_conditions_hold(
+    const struct task_conditions *conditions, uint32_t revision)
+{
+	return (!conditions->match.given ||
+		   task_revisions_include(&conditions->match, revision)) &&
+	    !task_revisions_include(&conditions->none_match, revision);
+}

@@ -23,8 +23,14 @@ read_object(struct exchange *x, struct json *object)
 		x->response.detail = "A JSON body is required";
 		return STATUS_BAD_REQUEST;
 	}
-	if ((status = request_is_json(request->content_type)) != STATUS_OK)
+	status = request_is_json(request->method, request->content_type);
+	if (status != STATUS_OK) {
+		if (request->method == METHOD_PATCH)
+			x->response.accept_patch = REQUEST_PATCH_TYPES;
+		else
+			x->response.accept = REQUEST_TYPES;
 		return status;
+	}
 	status = json_read(x->pool, request->body, object);
 	if (status == STATUS_INVALID) {
 		x->response.detail = "The body is not valid JSON (RFC 8259)";
@@ -38,14 +44,14 @@ read_object(struct exchange *x, struct json *object)
 	return STATUS_OK;
 }
 
-/* Is there anything but white space in *text*? */
+/* Is there anything to see in *text*? */
 static bool
-has_ink(struct slice text)
+has_visible(struct slice text)
 {
 	uint32_t point;
 
 	while (utf8_next(&text, &point))
-		if (!utf8_white_space(point))
+		if (utf8_visible(point))
 			return true;
 	return false;
 }
@@ -65,9 +71,9 @@ read_title(struct exchange *x, struct json title, struct task_change *change)
 	if (utf8_length(text) > TASK_TITLE_MAX)
 		(void)response_invalid(
 		    &x->response, "title", "must have at most 200 characters");
-	else if (!has_ink(text))
+	else if (!has_visible(text))
 		(void)response_invalid(&x->response, "title",
-		    "must have a character that is not white space");
+		    "must have a character that can be seen");
 }
 
 static void

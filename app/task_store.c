@@ -4,16 +4,13 @@
 
 #include "buffer.h"
 #include "crypto.h"
-#include "request.h"
+#include "sql.h"
 
-/* The columns of a task, their types, and their places. */
-#define COLUMNS \
-	"id, title, description, completed, revision, created_at, updated_at"
-
-static const enum db_type column_types[] = { DB_BYTES, DB_TEXT, DB_TEXT,
-	DB_INTEGER, DB_INTEGER, DB_TIME, DB_TIME, DB_BYTES };
-
-enum {
+/*
+ * The columns of a task.  Each is named here and nowhere else; value_of() and
+ * task_of_row() say which member of a task it holds.
+ */
+enum column {
 	ID,
 	TITLE,
 	DESCRIPTION,
@@ -22,70 +19,57 @@ enum {
 	CREATED_AT,
 	UPDATED_AT,
 	COLUMN_COUNT,
-	DIGEST = COLUMN_COUNT, /* behind them, where it is asked for */
-	COLUMN_AND_DIGEST_COUNT
+	DIGEST = COLUMN_COUNT /* behind them, where it is asked for */
 };
-
-/*
- * What lost a deadlock has been undone whole, so it may be tried again.  It is
- * tried this often in all.
- */
-#define TRIES 5
-
-static bool
-is_worth_another_try(const struct db *db, enum status status, unsigned tried)
-{
-	return status != STATUS_OK && db_deadlocked(db) && tried < TRIES;
-}
-
-/* The statements; that of LIST + n is the list of variant n. */
-enum { FIND, LOCK, INSERT, INSERT_ONCE, UPDATE, DELETE, LIST };
 
 static const struct {
 	const char *name;
-	struct db_statement statement;
-} statements[LIST] = {
-	[FIND] = { "find",
-	    { FIND,
-		"SELECT " COLUMNS " FROM tasks WHERE user_id = ? AND id = ?",
-		column_types, COLUMN_COUNT } },
-	[LOCK] = { "lock",
-	    { LOCK,
-		"SELECT " COLUMNS " FROM tasks WHERE user_id = ? AND id = ?"
-		" FOR UPDATE",
-		column_types, COLUMN_COUNT } },
-	[INSERT] = { "insert",
-	    { INSERT,
-		"INSERT INTO tasks (user_id, " COLUMNS ")"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		NULL, 0 } },
-	/* The row that the key made before stays as it is and is returned. */
-	[INSERT_ONCE] = { "insert once",
-	    { INSERT_ONCE,
-		"INSERT INTO tasks (user_id, " COLUMNS ", idempotency_key,"
-		" idempotency_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-		" ON DUPLICATE KEY UPDATE id = id"
-		" RETURNING " COLUMNS ", idempotency_digest",
-		column_types, COLUMN_AND_DIGEST_COUNT } },
-	[UPDATE] = { "update",
-	    { UPDATE,
-		"UPDATE tasks SET title = ?, description = ?, completed = ?,"
-		" revision = ?, updated_at = ? WHERE user_id = ? AND id = ?",
-		NULL, 0 } },
-	[DELETE] = { "delete",
-	    { DELETE, "DELETE FROM tasks WHERE user_id = ? AND id = ?", NULL,
-		0 } },
+	enum sql_type type;
+	bool lasts; /* it never changes */
+} columns[COLUMN_COUNT] = {
+	[ID] = { "id", SQL_BYTES, true },
+	[TITLE] = { "title", SQL_TEXT, false },
+	[DESCRIPTION] = { "description", SQL_TEXT, false },
+	[COMPLETED] = { "completed", SQL_INTEGER, false },
+	[REVISION] = { "revision", SQL_INTEGER, false },
+	[CREATED_AT] = { "created_at", SQL_TIME, true },
+	[UPDATED_AT] = { "updated_at", SQL_TIME, false },
 };
 
-static struct db_value
+static struct sql_value
 id_value(const struct uuid *id)
 {
-	return db_bytes(id->bytes, sizeof(id->bytes));
+	return sql_bytes(id->bytes, sizeof(id->bytes));
+}
+
+/* What *column* holds of *task*. */
+static struct sql_value
+value_of(const struct task *task, enum column column)
+{
+	switch (column) {
+	case ID:
+		return id_value(&task->id);
+	case TITLE:
+		return sql_text(task->content.title);
+	case DESCRIPTION:
+		return sql_text(task->content.description);
+	case COMPLETED:
+		return sql_integer(task->content.completed);
+	case REVISION:
+		return sql_integer(task->revision);
+	case CREATED_AT:
+		return sql_time(task->created_at);
+	case UPDATED_AT:
+		return sql_time(task->updated_at);
+	case COLUMN_COUNT:
+		break;
+	}
+	return (struct sql_value) { .type = SQL_NULL };
 }
 
 /* Make a task of a row; its slices are still the row's. */
 static struct task
-task_of_row(const struct db_value *row)
+task_of_row(const struct sql_value *row)
 {
 	struct task task = {
 		.content = {
@@ -117,37 +101,126 @@ keep(struct pool *pool, struct task *task)
 	return content->description.data == NULL ? STATUS_INTERNAL : STATUS_OK;
 }
 
-/*
- * Lists.  A statement is written piece by piece, each "?" together with the
- * value it stands for, so that the two cannot drift apart.
- */
-struct writing {
-	struct buffer sql;
-	struct db_value values[DB_VALUES_MAX];
-	size_t count;
-};
-
+/* Add the names of all columns. */
 static void
-say(struct writing *w, const char *sql)
+add_names(struct sql *sql)
 {
-	buffer_add_text(&w->sql, sql);
+	for (enum column c = 0; c < COLUMN_COUNT; c++) {
+		if (c > 0)
+			sql_add(sql, ", ");
+		sql_add(sql, columns[c].name);
+	}
 }
 
+/* Add all columns, as those of the result. */
 static void
-say_with(struct writing *w, const char *sql, struct db_value value)
+add_columns(struct sql *sql)
 {
-	buffer_add_text(&w->sql, sql);
-	w->values[w->count++] = value;
+	for (enum column c = 0; c < COLUMN_COUNT; c++) {
+		if (c > 0)
+			sql_add(sql, ", ");
+		sql_column(sql, columns[c].name, columns[c].type);
+	}
+}
+
+/* Add the condition that makes a statement one on the task *id* alone. */
+static void
+add_where(struct sql *sql, struct slice user_id, const struct uuid *id)
+{
+	sql_bind(sql, " WHERE user_id = ?", sql_text(user_id));
+	sql_bind(sql, " AND id = ?", id_value(id));
+}
+
+/* The statements. */
+
+static struct sql
+find_one(struct pool *pool, struct slice user_id, const struct uuid *id)
+{
+	struct sql sql = sql_in(pool);
+
+	sql_add(&sql, "SELECT ");
+	add_columns(&sql);
+	sql_add(&sql, " FROM tasks");
+	add_where(&sql, user_id, id);
+	return sql;
+}
+
+static struct sql
+lock_one(struct pool *pool, struct slice user_id, const struct uuid *id)
+{
+	struct sql sql = find_one(pool, user_id, id);
+
+	sql_add(&sql, " FOR UPDATE");
+	return sql;
+}
+
+/*
+ * Insert *task*.  With a *key*, unless its data is NULL, a row that the key
+ * has made before stays as it is and is returned.
+ */
+static struct sql
+insert_one(struct pool *pool, struct slice user_id, const struct task *task,
+    struct slice key, const unsigned char digest[CRYPTO_DIGEST_LENGTH])
+{
+	struct sql sql = sql_in(pool);
+	bool once = key.data != NULL;
+
+	sql_add(&sql, "INSERT INTO tasks (user_id, ");
+	add_names(&sql);
+	if (once)
+		sql_add(&sql, ", idempotency_key, idempotency_digest");
+	sql_bind(&sql, ") VALUES (?", sql_text(user_id));
+	for (enum column c = 0; c < COLUMN_COUNT; c++)
+		sql_bind(&sql, ", ?", value_of(task, c));
+	if (once) {
+		sql_bind(&sql, ", ?", sql_text(key));
+		sql_bind(&sql, ", ?", sql_bytes(digest, CRYPTO_DIGEST_LENGTH));
+	}
+	sql_add(&sql, ")");
+	if (once) {
+		sql_add(&sql, " ON DUPLICATE KEY UPDATE id = id RETURNING ");
+		add_columns(&sql);
+		sql_column(&sql, ", idempotency_digest", SQL_BYTES);
+	}
+	return sql;
+}
+
+static struct sql
+update_one(struct pool *pool, struct slice user_id, const struct task *task)
+{
+	struct sql sql = sql_in(pool);
+	const char *separator = "UPDATE tasks SET ";
+
+	for (enum column c = 0; c < COLUMN_COUNT; c++) {
+		if (columns[c].lasts)
+			continue;
+		sql_add(&sql, separator);
+		sql_add(&sql, columns[c].name);
+		sql_bind(&sql, " = ?", value_of(task, c));
+		separator = ", ";
+	}
+	add_where(&sql, user_id, &task->id);
+	return sql;
+}
+
+static struct sql
+delete_one(struct pool *pool, struct slice user_id, const struct uuid *id)
+{
+	struct sql sql = sql_in(pool);
+
+	sql_add(&sql, "DELETE FROM tasks");
+	add_where(&sql, user_id, id);
+	return sql;
 }
 
 static const struct {
-	const char *column; /* that a list is sorted by; ties go by id */
+	enum column column; /* that a list is sorted by; ties go by id */
 	const char *all;    /* the index that serves all tasks, or NULL */
 	const char *some;   /* the one for pending or completed ones */
 } sorts[TASK_SORT_COUNT] = {
-	[TASK_SORT_CREATED] = { "id", "PRIMARY", "by_completed" },
-	[TASK_SORT_UPDATED] = { "updated_at", NULL, "by_updated" },
-	[TASK_SORT_TITLE] = { "title", NULL, "by_title" },
+	[TASK_SORT_CREATED] = { ID, "PRIMARY", "by_completed" },
+	[TASK_SORT_UPDATED] = { UPDATED_AT, NULL, "by_updated" },
+	[TASK_SORT_TITLE] = { TITLE, NULL, "by_title" },
 };
 
 /*
@@ -158,57 +231,75 @@ static const struct {
  */
 enum range { FROM_START, TIES, BEHIND };
 
+/* Add the order of a list, and one task more than it asks for. */
 static void
-say_order(struct writing *w, const struct task_query *query)
+add_order(struct sql *sql, const struct task_query *query)
 {
 	const char *direction = query->descending ? " DESC" : "";
+	enum column column = sorts[query->sort].column;
 
-	say(w, " ORDER BY ");
-	if (query->sort != TASK_SORT_CREATED) {
-		say(w, sorts[query->sort].column);
-		say(w, direction);
-		say(w, ", ");
+	sql_add(sql, " ORDER BY ");
+	if (column != ID) {
+		sql_add(sql, columns[column].name);
+		sql_add(sql, direction);
+		sql_add(sql, ", ");
 	}
-	say(w, "id");
-	say(w, direction);
+	sql_add(sql, columns[ID].name);
+	sql_add(sql, direction);
+	sql_bind(sql, " LIMIT ?", sql_integer((int64_t)query->limit + 1));
 }
 
-/* *completed* is 0 or 1, or -1 for both. */
+/* Add " AND", *column* and *comparison*, such as " = ?", to *value*. */
 static void
-say_range(struct writing *w, struct slice user_id,
-    const struct task_query *query, int completed, enum range range)
+add_comparison(struct sql *sql, enum column column, const char *comparison,
+    struct sql_value value)
 {
+	sql_add(sql, " AND ");
+	sql_add(sql, columns[column].name);
+	sql_bind(sql, comparison, value);
+}
+
+/*
+ * *completed* is 0 or 1, or -1 for both.  Of a UNION the first SELECT gives
+ * the result its columns.
+ */
+static void
+add_range(struct sql *sql, struct slice user_id, const struct task_query *query,
+    int completed, enum range range)
+{
+	bool first = sql->types.length == 0;
 	const char *later = query->descending ? " < ?" : " > ?";
-	struct db_value place = query->sort == TASK_SORT_CREATED
+	enum column column = sorts[query->sort].column;
+	struct sql_value place = query->sort == TASK_SORT_CREATED
 	    ? id_value(&query->after.id)
 	    : query->sort == TASK_SORT_UPDATED
-	    ? db_time(query->after.updated_at)
-	    : db_text(query->after.title);
+	    ? sql_time(query->after.updated_at)
+	    : sql_text(query->after.title);
 
-	say(w, "SELECT " COLUMNS " FROM tasks FORCE INDEX (");
-	say(w,
+	sql_add(sql, "SELECT ");
+	if (first)
+		add_columns(sql);
+	else
+		add_names(sql);
+	sql_add(sql, " FROM tasks FORCE INDEX (");
+	sql_add(sql,
 	    completed < 0 ? sorts[query->sort].all : sorts[query->sort].some);
-	say_with(w, ") WHERE user_id = ?", db_text(user_id));
+	sql_bind(sql, ") WHERE user_id = ?", sql_text(user_id));
 	if (completed >= 0)
-		say_with(w, " AND completed = ?", db_integer(completed));
+		add_comparison(sql, COMPLETED, " = ?", sql_integer(completed));
 	if (range == TIES) {
-		say(w, " AND ");
-		say(w, sorts[query->sort].column);
-		say_with(w, " = ?", place);
-		say(w, " AND id");
-		say_with(w, later, id_value(&query->after.id));
+		add_comparison(sql, column, " = ?", place);
+		add_comparison(sql, ID, later, id_value(&query->after.id));
 	} else if (range == BEHIND) {
-		say(w, " AND ");
-		say(w, sorts[query->sort].column);
-		say_with(w, later, place);
+		add_comparison(sql, column, later, place);
 	}
-	say_order(w, query);
-	say_with(w, " LIMIT ?", db_integer((int64_t)query->limit + 1));
+	add_order(sql, query);
 }
 
-static void
-say_list(
-    struct writing *w, struct slice user_id, const struct task_query *query)
+/* *query* must last until the statement has been run. */
+static struct sql
+list_some(
+    struct pool *pool, struct slice user_id, const struct task_query *query)
 {
 	bool all = query->filter == TASK_FILTER_ALL;
 	bool one_index = !all || sorts[query->sort].all != NULL;
@@ -216,39 +307,36 @@ say_list(
 	int first = query->filter == TASK_FILTER_COMPLETED;
 	int last = query->filter != TASK_FILTER_PENDING;
 	enum range range = query->has_after ? BEHIND : FROM_START;
+	struct sql sql = sql_in(pool);
 
 	if (one_index && !ties) {
-		say_range(w, user_id, query, all ? -1 : first, range);
-		return;
+		add_range(&sql, user_id, query, all ? -1 : first, range);
+		return sql;
 	}
 	for (int completed = first; completed <= last; completed++) {
-		say(w, completed == first ? "(" : " UNION ALL (");
-		say_range(w, user_id, query, completed, range);
-		say(w, ")");
+		sql_add(&sql, completed == first ? "(" : " UNION ALL (");
+		add_range(&sql, user_id, query, completed, range);
+		sql_add(&sql, ")");
 		if (ties) {
-			say(w, " UNION ALL (");
-			say_range(w, user_id, query, completed, TIES);
-			say(w, ")");
+			sql_add(&sql, " UNION ALL (");
+			add_range(&sql, user_id, query, completed, TIES);
+			sql_add(&sql, ")");
 		}
 	}
-	say_order(w, query);
-	say_with(w, " LIMIT ?", db_integer((int64_t)query->limit + 1));
+	add_order(&sql, query);
+	return sql;
 }
 
-#define LIST_VARIANTS (TASK_FILTER_COUNT * TASK_SORT_COUNT * 2 * 2)
+/*
+ * What lost a deadlock has been undone whole, so it may be tried again.  It is
+ * tried this often in all.
+ */
+#define TRIES 5
 
-_Static_assert(
-    LIST + LIST_VARIANTS <= DB_STATEMENTS_MAX, "every statement has a place");
-
-/* Queries that differ in more than values have statements of their own. */
-static unsigned
-list_variant(const struct task_query *query)
+static bool
+is_worth_another_try(const struct db *db, enum status status, unsigned tried)
 {
-	unsigned variant = (unsigned)query->filter;
-
-	variant = variant * TASK_SORT_COUNT + (unsigned)query->sort;
-	variant = variant * 2 + query->descending;
-	return variant * 2 + query->has_after;
+	return status != STATUS_OK && db_deadlocked(db) && tried < TRIES;
 }
 
 enum status
@@ -256,22 +344,13 @@ task_store_list(struct db *db, struct pool *pool, const struct tenant *tenant,
     const struct task_query *query,
     void (*each)(void *context, const struct task *task), void *context)
 {
-	struct db_value row[COLUMN_COUNT];
-	struct writing w = { .sql = buffer_in(pool) };
-	struct db_statement statement;
+	struct sql sql = list_some(pool, tenant_user_id(tenant), query);
+	const struct sql_value *row;
 	enum status status;
 
-	say_list(&w, tenant_user_id(tenant), query);
-	buffer_add_char(&w.sql, '\0');
-	if (w.sql.failed)
-		return STATUS_INTERNAL;
-	statement = (struct db_statement) { LIST + list_variant(query),
-		w.sql.data, column_types, COLUMN_COUNT };
-
-	status = db_run(db, &statement, w.values, w.count);
-	if (status != STATUS_OK)
+	if ((status = db_run(db, &sql)) != STATUS_OK)
 		return status;
-	while ((status = db_row(db, row)) == STATUS_OK) {
+	while ((status = db_row(db, &row)) == STATUS_OK) {
 		struct task task = task_of_row(row);
 
 		each(context, &task);
@@ -279,22 +358,16 @@ task_store_list(struct db *db, struct pool *pool, const struct tenant *tenant,
 	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-/* Run *which*, FIND or LOCK. */
+/* Run *sql*, which finds at most one task. */
 static enum status
-find(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, unsigned which, struct task *task)
+find(struct db *db, struct pool *pool, const struct sql *sql, struct task *task)
 {
-	const struct db_value values[] = {
-		db_text(tenant_user_id(tenant)), /* user_id = ? */
-		id_value(id),			 /* id = ? */
-	};
-	struct db_value row[COLUMN_COUNT];
+	const struct sql_value *row;
 	enum status status;
 
-	status = db_run(db, &statements[which].statement, values, 2);
-	if (status != STATUS_OK)
+	if ((status = db_run(db, sql)) != STATUS_OK)
 		return status;
-	if ((status = db_row(db, row)) != STATUS_OK)
+	if ((status = db_row(db, &row)) != STATUS_OK)
 		return status;
 	*task = task_of_row(row);
 	status = keep(pool, task);
@@ -306,7 +379,9 @@ enum status
 task_store_find(struct db *db, struct pool *pool, const struct tenant *tenant,
     const struct uuid *id, struct task *task)
 {
-	return find(db, pool, tenant, id, FIND, task);
+	struct sql sql = find_one(pool, tenant_user_id(tenant), id);
+
+	return find(db, pool, &sql, task);
 }
 
 /* Add *text* to *out* so that where it ends is beyond doubt. */
@@ -337,18 +412,18 @@ content_digest(struct pool *pool, const struct task_content *content,
 	return crypto_digest(buffer_slice(&text), digest);
 }
 
-/* Read the row that INSERT_ONCE gave: the new task's, or the one before. */
+/* Read the row that insert_one() gave: the new task's, or the one before. */
 static enum status
 read_once(struct db *db, struct pool *pool,
     const unsigned char digest[CRYPTO_DIGEST_LENGTH], struct task *task,
     bool *replayed)
 {
-	struct db_value row[COLUMN_AND_DIGEST_COUNT];
 	struct slice sent = { (const char *)digest, CRYPTO_DIGEST_LENGTH };
+	const struct sql_value *row;
 	struct task found;
 	enum status status;
 
-	if ((status = db_row(db, row)) != STATUS_OK)
+	if ((status = db_row(db, &row)) != STATUS_OK)
 		return status == STATUS_NOT_FOUND ? STATUS_INTERNAL : status;
 	found = task_of_row(row);
 	*replayed = memcmp(&found.id, &task->id, sizeof(found.id)) != 0;
@@ -367,53 +442,36 @@ task_store_create(struct db *db, struct pool *pool, const struct tenant *tenant,
     struct slice key, struct task *task, bool *replayed)
 {
 	unsigned char digest[CRYPTO_DIGEST_LENGTH];
-	const struct db_value values[] = {
-		db_text(tenant_user_id(tenant)),
-		id_value(&task->id),
-		db_text(task->content.title),
-		db_text(task->content.description),
-		db_integer(task->content.completed),
-		db_integer(task->revision),
-		db_time(task->created_at),
-		db_time(task->updated_at),
-		db_text(key),
-		db_bytes(digest, sizeof(digest)),
-	};
+	struct sql sql;
 	unsigned tried = 0;
 	enum status status;
 
 	*replayed = false;
-	if (key.data == NULL) {
-		do {
-			status = db_run(
-			    db, &statements[INSERT].statement, values, 8);
-		} while (is_worth_another_try(db, status, ++tried));
-		return status;
+	if (key.data != NULL) {
+		status = content_digest(pool, &task->content, digest);
+		if (status != STATUS_OK)
+			return status;
 	}
-
-	status = content_digest(pool, &task->content, digest);
-	if (status != STATUS_OK)
-		return status;
+	sql = insert_one(pool, tenant_user_id(tenant), task, key, digest);
 	do {
-		status = db_run(
-		    db, &statements[INSERT_ONCE].statement, values, 10);
+		status = db_run(db, &sql);
 	} while (is_worth_another_try(db, status, ++tried));
-	if (status != STATUS_OK)
+	if (status != STATUS_OK || key.data == NULL)
 		return status;
 	return read_once(db, pool, digest, task, replayed);
 }
 
-/* Lock the task *id* within a transaction, if *if_match* names its tag. */
+/* Lock the task *id* within a transaction, if *conditions* hold of it. */
 static enum status
 lock(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, struct slice if_match, struct task *task)
+    const struct uuid *id, const struct task_conditions *conditions,
+    struct task *task)
 {
-	char tag[TASK_TAG_MAX];
-	enum status status;
+	struct sql sql = lock_one(pool, tenant_user_id(tenant), id);
+	enum status status = find(db, pool, &sql, task);
 
-	status = find(db, pool, tenant, id, LOCK, task);
-	if (status == STATUS_OK && if_match.data != NULL &&
-	    !request_names_tag(if_match, task_tag(task, tag)))
+	if (status == STATUS_OK &&
+	    !task_conditions_hold(conditions, task->revision))
 		status = STATUS_PRECONDITION_FAILED;
 	return status;
 }
@@ -428,42 +486,28 @@ settle(struct db *db, enum status status)
 	return status;
 }
 
-static enum status
-write_change(
-    struct db *db, const struct tenant *tenant, const struct task *task)
-{
-	const struct db_value values[] = {
-		db_text(task->content.title),	     /* title = ? */
-		db_text(task->content.description),  /* description = ? */
-		db_integer(task->content.completed), /* completed = ? */
-		db_integer(task->revision),	     /* revision = ? */
-		db_time(task->updated_at),	     /* updated_at = ? */
-		db_text(tenant_user_id(tenant)),     /* user_id = ? */
-		id_value(&task->id),		     /* id = ? */
-	};
-
-	return db_run(db, &statements[UPDATE].statement, values, 7);
-}
-
 /* Within a transaction: make the change, unless it changes nothing. */
 static enum status
-change_locked(struct db *db, const struct tenant *tenant,
+change_locked(struct db *db, struct pool *pool, const struct tenant *tenant,
     const struct task_change *change, int64_t now, struct task *task)
 {
 	struct task_content content = task_changed(change, task->content);
+	struct sql sql;
 
 	if (task_content_equal(&content, &task->content))
 		return STATUS_OK;
 	task->content = content;
 	task->revision++;
-	if (task->updated_at < now) /* it never goes back */
-		task->updated_at = now;
-	return write_change(db, tenant, task);
+	/* Later than before, even if the clock was set back meanwhile or *now*
+	 * is from before another request's change. */
+	task->updated_at = now > task->updated_at ? now : task->updated_at + 1;
+	sql = update_one(pool, tenant_user_id(tenant), task);
+	return db_run(db, &sql);
 }
 
 enum status
 task_store_update(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, struct slice if_match,
+    const struct uuid *id, const struct task_conditions *conditions,
     const struct task_change *change, int64_t now, struct task *task)
 {
 	unsigned tried = 0;
@@ -472,24 +516,22 @@ task_store_update(struct db *db, struct pool *pool, const struct tenant *tenant,
 	do {
 		if ((status = db_begin(db)) != STATUS_OK)
 			return status;
-		status = lock(db, pool, tenant, id, if_match, task);
+		status = lock(db, pool, tenant, id, conditions, task);
 		if (status == STATUS_OK)
-			status = change_locked(db, tenant, change, now, task);
+			status = change_locked(
+			    db, pool, tenant, change, now, task);
 		status = settle(db, status);
 	} while (is_worth_another_try(db, status, ++tried));
 	return status;
 }
 
 static enum status
-remove_task(struct db *db, const struct tenant *tenant, const struct uuid *id)
+remove_task(struct db *db, struct pool *pool, const struct tenant *tenant,
+    const struct uuid *id)
 {
-	const struct db_value values[] = {
-		db_text(tenant_user_id(tenant)), /* user_id = ? */
-		id_value(id),			 /* id = ? */
-	};
-	enum status status;
+	struct sql sql = delete_one(pool, tenant_user_id(tenant), id);
+	enum status status = db_run(db, &sql);
 
-	status = db_run(db, &statements[DELETE].statement, values, 2);
 	if (status == STATUS_OK && db_affected(db) == 0)
 		status = STATUS_NOT_FOUND;
 	return status;
@@ -497,52 +539,72 @@ remove_task(struct db *db, const struct tenant *tenant, const struct uuid *id)
 
 enum status
 task_store_delete(struct db *db, struct pool *pool, const struct tenant *tenant,
-    const struct uuid *id, struct slice if_match)
+    const struct uuid *id, const struct task_conditions *conditions)
 {
 	struct task task;
 	unsigned tried = 0;
 	enum status status;
 
 	do {
-		if (if_match.data == NULL) {
-			status = remove_task(db, tenant, id);
+		if (!conditions->match.given && !conditions->none_match.given) {
+			status = remove_task(db, pool, tenant, id);
 			continue;
 		}
 		if ((status = db_begin(db)) != STATUS_OK)
 			return status;
-		status = lock(db, pool, tenant, id, if_match, &task);
+		status = lock(db, pool, tenant, id, conditions, &task);
 		if (status == STATUS_OK)
-			status = remove_task(db, tenant, id);
+			status = remove_task(db, pool, tenant, id);
 		status = settle(db, status);
 	} while (is_worth_another_try(db, status, ++tried));
 	return status;
 }
 
 enum status
-task_store_statement(
-    struct pool *pool, unsigned index, const char **name, const char **sql)
+task_store_statements(
+    struct pool *pool, void (*each)(const char *name, struct slice text))
 {
 	static const char *const filters[] = { "all", "pending", "completed" };
-	struct writing w = { .sql = buffer_in(pool) };
-	struct task_query query = { .limit = 1 };
-	unsigned variant;
+	const struct slice user = SLICE("u"), key = SLICE("k");
+	const unsigned char digest[CRYPTO_DIGEST_LENGTH] = { 0 };
+	const struct slice no_key = { NULL, 0 };
+	const struct task task = { .revision = 1 };
+	const struct {
+		const char *name;
+		struct sql sql;
+	} fixed[] = {
+		{ "find", find_one(pool, user, &task.id) },
+		{ "lock", lock_one(pool, user, &task.id) },
+		{ "insert", insert_one(pool, user, &task, no_key, digest) },
+		{ "insert once", insert_one(pool, user, &task, key, digest) },
+		{ "update", update_one(pool, user, &task) },
+		{ "delete", delete_one(pool, user, &task.id) },
+	};
 
-	if (index < LIST) {
-		*name = statements[index].name;
-		*sql = statements[index].statement.sql;
-		return STATUS_OK;
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (sql_failed(&fixed[i].sql))
+			return STATUS_INTERNAL;
+		each(fixed[i].name, buffer_slice(&fixed[i].sql.text));
 	}
-	if ((variant = index - LIST) >= LIST_VARIANTS)
-		return STATUS_NOT_FOUND;
-	query.has_after = variant % 2 != 0;
-	query.descending = variant / 2 % 2 != 0;
-	query.sort = (enum task_sort)(variant / 4 % TASK_SORT_COUNT);
-	query.filter = (enum task_filter)(variant / 4 / TASK_SORT_COUNT);
-	*name = pool_printf(pool, "list %s by %s%s%s", filters[query.filter],
-	    sorts[query.sort].column, query.descending ? " descending" : "",
-	    query.has_after ? " after" : "");
-	say_list(&w, SLICE("u"), &query);
-	buffer_add_char(&w.sql, '\0');
-	*sql = w.sql.data;
-	return w.sql.failed || *name == NULL ? STATUS_INTERNAL : STATUS_OK;
+	/* Every filter, sort and order, from the start and from a place on. */
+	for (unsigned i = 0; i < TASK_FILTER_COUNT * TASK_SORT_COUNT * 4; i++) {
+		const struct task_query query = {
+			.filter = (enum task_filter)(i / 4 / TASK_SORT_COUNT),
+			.sort = (enum task_sort)(i / 4 % TASK_SORT_COUNT),
+			.descending = i / 2 % 2 != 0,
+			.limit = 1,
+			.has_after = i % 2 != 0,
+		};
+		struct sql sql = list_some(pool, user, &query);
+		const char *name = pool_printf(pool, "list %s by %s%s%s",
+		    filters[query.filter],
+		    columns[sorts[query.sort].column].name,
+		    query.descending ? " descending" : "",
+		    query.has_after ? " after" : "");
+
+		if (name == NULL || sql_failed(&sql))
+			return STATUS_INTERNAL;
+		each(name, buffer_slice(&sql.text));
+	}
+	return STATUS_OK;
 }

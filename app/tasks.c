@@ -163,11 +163,53 @@ read_id(struct slice text, struct uuid *id)
 	return uuid_read(text, id) == STATUS_OK ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
+/*
+ * Read *field*, the value of If-Match or If-None-Match, or data NULL.  A tag
+ * that no task ever had, and a malformed field, names no revision.
+ */
+static enum status
+read_revisions(
+    struct pool *pool, struct slice field, struct task_revisions *revisions)
+{
+	/* A tag has three bytes at least. */
+	size_t most = field.length / 3;
+	struct slice tag;
+	uint32_t *numbers;
+
+	*revisions = (struct task_revisions) { .given = field.data != NULL };
+	revisions->all = slice_equal(slice_trim(field), SLICE("*"));
+	if (revisions->all || most == 0)
+		return STATUS_OK;
+	if ((numbers = pool_alloc(pool, most * sizeof(*numbers))) == NULL)
+		return STATUS_INTERNAL;
+	revisions->numbers = numbers;
+	while (request_next_tag(&field, &tag))
+		if (task_tag_read(tag, &numbers[revisions->count]))
+			revisions->count++;
+	if (field.length > 0)
+		revisions->count = 0;
+	return STATUS_OK;
+}
+
+/* Read the request's conditions (RFC 9110 section 13.1). */
+static enum status
+read_conditions(const struct exchange *x, struct task_conditions *conditions)
+{
+	const struct request *request = x->request;
+	enum status status;
+
+	status = read_revisions(x->pool, request->if_match, &conditions->match);
+	if (status != STATUS_OK)
+		return status;
+	return read_revisions(
+	    x->pool, request->if_none_match, &conditions->none_match);
+}
+
 enum status
 tasks_read(struct exchange *x, const struct current_user *user,
     const struct tenant *tenant, struct slice id)
 {
-	struct slice if_none_match = x->request->if_none_match;
+	struct task_conditions conditions;
 	struct uuid uuid;
 	struct task task;
 	enum status status;
@@ -175,13 +217,14 @@ tasks_read(struct exchange *x, const struct current_user *user,
 	(void)user;
 	if ((status = read_id(id, &uuid)) != STATUS_OK)
 		return status;
+	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
+		return status;
 	status = task_store_find(x->db, x->pool, tenant, &uuid, &task);
 	if (status != STATUS_OK)
 		return status;
 	if ((status = tell(x, tenant, &task)) != STATUS_OK)
 		return status;
-	if (if_none_match.data != NULL &&
-	    request_names_tag(if_none_match, x->response.etag))
+	if (task_revisions_include(&conditions.none_match, task.revision))
 		return STATUS_NOT_MODIFIED;
 	return STATUS_OK;
 }
@@ -191,11 +234,14 @@ static enum status
 change_task(struct exchange *x, const struct tenant *tenant,
     const struct uuid *id, const struct task_change *change)
 {
+	struct task_conditions conditions;
 	struct task task;
 	enum status status;
 
-	status = task_store_update(x->db, x->pool, tenant, id,
-	    x->request->if_match, change, x->now, &task);
+	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
+		return status;
+	status = task_store_update(
+	    x->db, x->pool, tenant, id, &conditions, change, x->now, &task);
 	if (status != STATUS_OK)
 		return status;
 	return tell(x, tenant, &task);
@@ -237,13 +283,15 @@ enum status
 tasks_delete(struct exchange *x, const struct current_user *user,
     const struct tenant *tenant, struct slice id)
 {
+	struct task_conditions conditions;
 	struct uuid uuid;
 	enum status status;
 
 	(void)user;
 	if ((status = read_id(id, &uuid)) != STATUS_OK)
 		return status;
-	status = task_store_delete(
-	    x->db, x->pool, tenant, &uuid, x->request->if_match);
+	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
+		return status;
+	status = task_store_delete(x->db, x->pool, tenant, &uuid, &conditions);
 	return status == STATUS_OK ? STATUS_NO_CONTENT : status;
 }

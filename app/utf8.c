@@ -96,3 +96,38 @@ utf8_white_space(uint32_t point)
 	    point == 0x2029 || point == 0x202F || point == 0x205F ||
 	    point == 0x3000;
 }
+
+/*
+ * Default_Ignorable_Code_Point: DerivedCoreProperties.txt of the Unicode
+ * Character Database, version 14.0.0.
+ */
+static const struct {
+	uint32_t first, last;
+} ignorable[] = {
+	{ 0xAD, 0xAD },
+	{ 0x34F, 0x34F },
+	{ 0x61C, 0x61C },
+	{ 0x115F, 0x1160 },
+	{ 0x17B4, 0x17B5 },
+	{ 0x180B, 0x180F },
+	{ 0x200B, 0x200F },
+	{ 0x202A, 0x202E },
+	{ 0x2060, 0x206F },
+	{ 0x3164, 0x3164 },
+	{ 0xFE00, 0xFE0F },
+	{ 0xFEFF, 0xFEFF },
+	{ 0xFFA0, 0xFFA0 },
+	{ 0xFFF0, 0xFFF8 },
+	{ 0x1BCA0, 0x1BCA3 },
+	{ 0x1D173, 0x1D17A },
+	{ 0xE0000, 0xE0FFF },
+};
+
+bool
+utf8_visible(uint32_t point)
+{
+	for (size_t i = 0; i < sizeof(ignorable) / sizeof(ignorable[0]); i++)
+		if (point >= ignorable[i].first && point <= ignorable[i].last)
+			return false;
+	return point != 0x2800 && !utf8_white_space(point);
+}

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "slice.h"
+#include "sql.h"
 #include "status.h"
 
 /*
@@ -24,27 +24,14 @@
  */
 struct db;
 
-/* The most statements, values of one, and columns of one. */
-#define DB_STATEMENTS_MAX 64
-#define DB_VALUES_MAX 32
-#define DB_COLUMNS_MAX 8
+/*
+ * So many statements stay prepared on a connection.  One more takes the place
+ * of the one that has not been run for longest.
+ */
+#define DB_PREPARED_MAX 64
 
 /* The longest text or bytes that a column may hold. */
 #define DB_COLUMN_BYTES 4096
-
-/* A value bound to a "?", or a column of a row. */
-enum db_type { DB_NULL, DB_TEXT, DB_BYTES, DB_INTEGER, DB_TIME };
-
-struct db_value {
-	enum db_type type;
-	struct slice bytes; /* DB_TEXT: UTF-8; DB_BYTES; not terminated */
-	int64_t number;	    /* DB_INTEGER; DB_TIME: microseconds, UTC */
-};
-
-struct db_value db_text(struct slice text); /* data NULL: DB_NULL */
-struct db_value db_bytes(const void *bytes, size_t length);
-struct db_value db_integer(int64_t number);
-struct db_value db_time(int64_t time);
 
 /*
  * A connection by the group [todo] of the MariaDB option file *defaults_file*,
@@ -70,30 +57,19 @@ void db_allow_time(struct db *db);
 enum status db_connect(struct db *db) MUST_CHECK;
 
 /*
- * A statement: *index*, below DB_STATEMENTS_MAX, is its own alone; *sql* is
- * always the same for it; the rows it gives have *column_count* columns of
- * the types *columns* (DB_NULL is none), 0 if it gives none.
+ * Run *sql*, which is prepared unless a statement of the same text still is.
+ * If it gives rows, the caller reads them with db_row() until that no longer
+ * says STATUS_OK, or calls db_done().  *sql* need not last longer than this
+ * call.
  */
-struct db_statement {
-	unsigned index;
-	const char *sql;
-	const enum db_type *columns;
-	size_t column_count;
-};
+enum status db_run(struct db *db, const struct sql *sql) MUST_CHECK;
 
 /*
- * Run *statement*, which is prepared when it is first run on a connection,
- * with *values* for its "?".  If it gives rows, the caller reads them with
- * db_row() until that no longer says STATUS_OK, or calls db_done().
+ * The next row of the statement run last: *row* has as many columns as that
+ * statement, and is valid until the next call.  STATUS_NOT_FOUND after the
+ * last one.
  */
-enum status db_run(struct db *db, const struct db_statement *statement,
-    const struct db_value *values, size_t count) MUST_CHECK;
-
-/*
- * The next row of the statement run last; *columns*, as many as it has, are
- * valid until the next call.  STATUS_NOT_FOUND after the last one.
- */
-enum status db_row(struct db *db, struct db_value *columns) MUST_CHECK;
+enum status db_row(struct db *db, const struct sql_value **row) MUST_CHECK;
 
 /* Leave the rows that are not read yet. */
 void db_done(struct db *db);

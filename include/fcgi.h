@@ -17,7 +17,9 @@ struct fcgi;
 
 /*
  * STATUS_INVALID if descriptor 0 is no listening socket; STATUS_INTERNAL if
- * there is no memory.  The caller owns *fcgi*; fcgi_free() ends it.
+ * there is no memory or no descriptor.  Either way *fcgi* is left alone.  On
+ * STATUS_OK the caller owns *fcgi*; fcgi_free(), for which NULL will do, ends
+ * it.
  */
 enum status fcgi_new(struct fcgi **fcgi) MUST_CHECK;
 void fcgi_free(struct fcgi *fcgi);

@@ -83,17 +83,24 @@ enum status request_decode(
 bool request_next_parameter(
     struct slice *query, struct slice *name, struct slice *value);
 
-/*
- * STATUS_OK if the media type is application/json with no charset or utf-8
- * (RFC 9110 section 8.3.1), else STATUS_UNSUPPORTED_MEDIA_TYPE.
- */
-enum status request_is_json(struct slice content_type) MUST_CHECK;
+/* The media types of bodies, as Accept and Accept-Patch list them. */
+#define REQUEST_TYPES "application/json"
+#define REQUEST_PATCH_TYPES "application/merge-patch+json, " REQUEST_TYPES
 
 /*
- * Does *field*, the value of If-Match or If-None-Match, name the entity tag
- * *tag* (with its quotes)?  It may be "*" or a list; a W/ prefix is ignored.
- * A field that is not well-formed names nothing.
+ * STATUS_OK if *content_type* is one that a request with *method* may have:
+ * application/json or, of PATCH, application/merge-patch+json (RFC 7396), with
+ * no charset or with UTF-8 (RFC 9110 section 8.3).  Else
+ * STATUS_UNSUPPORTED_MEDIA_TYPE.
  */
-bool request_names_tag(struct slice field, struct slice tag);
+enum status request_is_json(
+    enum method method, struct slice content_type) MUST_CHECK;
+
+/*
+ * Take the next entity tag (RFC 9110 section 8.8.3), with its quotes but
+ * without a W/ prefix, off *field*, a list of them.  Returns false when there
+ * is no further tag: *field* is then empty, unless the list is malformed.
+ */
+bool request_next_tag(struct slice *field, struct slice *tag);
 
 #endif

@@ -24,8 +24,10 @@ struct response {
 	struct slice etag;  /* with its quotes, or data NULL */
 	struct slice link;  /* the value of Link, or data NULL */
 	struct slice location;
-	const char *allow; /* the value of Allow, or NULL */
-	bool replayed;	   /* Idempotency-Replayed: true */
+	const char *allow;	  /* the value of Allow, or NULL */
+	const char *accept;	  /* that of Accept, or NULL */
+	const char *accept_patch; /* that of Accept-Patch, or NULL */
+	bool replayed;		  /* Idempotency-Replayed: true */
 	struct response_error errors[RESPONSE_ERRORS_MAX];
 	size_t error_count;
 };

@@ -2,6 +2,7 @@
 #define SCHEMA_H
 
 #include "db.h"
+#include "pool.h"
 #include "status.h"
 
 /* The migration of sql/ that this program needs; later ones do not hurt. */
@@ -11,6 +12,6 @@
  * STATUS_OK if the database has applied SCHEMA_VERSION; STATUS_NOT_FOUND if it
  * has not; else as db_run().
  */
-enum status schema_check(struct db *db) MUST_CHECK;
+enum status schema_check(struct db *db, struct pool *pool) MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
 #define TASK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "slice.h"
@@ -54,5 +55,34 @@ bool task_content_equal(
  * revision, so that it changes with every change whatever the clocks do.
  */
 struct slice task_tag(const struct task *task, char out[TASK_TAG_MAX]);
+
+/*
+ * Read the revision that the entity tag *tag* stands for.  Returns false if
+ * task_tag() writes no such tag.
+ */
+bool task_tag_read(struct slice tag, uint32_t *revision);
+
+/* A set of revisions that a client names. */
+struct task_revisions {
+	bool given;		 /* false: the client named no set at all */
+	bool all;		 /* the set of all revisions, or else: */
+	const uint32_t *numbers; /* the revisions, *count* of them */
+	size_t count;
+};
+
+bool task_revisions_include(
+    const struct task_revisions *revisions, uint32_t revision);
+
+/*
+ * What the revision of a task must be for a request to be carried out: one of
+ * *match*, if that is given, and none of *none_match*, if that is given.
+ */
+struct task_conditions {
+	struct task_revisions match;
+	struct task_revisions none_match;
+};
+
+bool task_conditions_hold(
+    const struct task_conditions *conditions, uint32_t revision);
 
 #endif

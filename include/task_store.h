@@ -46,27 +46,31 @@ enum status task_store_create(struct db *db, struct pool *pool,
     bool *replayed) MUST_CHECK;
 
 /*
- * Make *change* to the task *id* at the time *now*, if *if_match*, the value
- * of If-Match or data NULL, names its entity tag.  *task* is what this left,
- * even if another change follows at once.  A change that changes nothing
- * leaves the revision and updated_at alone.
+ * Make *change* to the task *id* at the time *now*, if *conditions* hold of its
+ * revision.  *task* is what this left, even if another change follows at once.
+ * Each change moves updated_at, to *now* or a microsecond past its old value,
+ * whichever is later.  A change that changes nothing leaves the revision and
+ * updated_at alone.
  * STATUS_NOT_FOUND, STATUS_PRECONDITION_FAILED.
  */
 enum status task_store_update(struct db *db, struct pool *pool,
-    const struct tenant *tenant, const struct uuid *id, struct slice if_match,
-    const struct task_change *change, int64_t now,
-    struct task *task) MUST_CHECK;
-
-/* Delete the task *id*, if *if_match* as above names its entity tag. */
-enum status task_store_delete(struct db *db, struct pool *pool,
     const struct tenant *tenant, const struct uuid *id,
-    struct slice if_match) MUST_CHECK;
+    const struct task_conditions *conditions, const struct task_change *change,
+    int64_t now, struct task *task) MUST_CHECK;
 
 /*
- * The name and the text of statement *index*, in *pool*, for the test that
- * reads the plans.  STATUS_NOT_FOUND past the last.
+ * Delete the task *id*, if *conditions* hold of its revision.
+ * STATUS_NOT_FOUND, STATUS_PRECONDITION_FAILED.
  */
-enum status task_store_statement(struct pool *pool, unsigned index,
-    const char **name, const char **sql) MUST_CHECK;
+enum status task_store_delete(struct db *db, struct pool *pool,
+    const struct tenant *tenant, const struct uuid *id,
+    const struct task_conditions *conditions) MUST_CHECK;
+
+/*
+ * Give the name and the text of every statement to *each*, for the tests that
+ * read the statements and their plans.
+ */
+enum status task_store_statements(struct pool *pool,
+    void (*each)(const char *name, struct slice text)) MUST_CHECK;
 
 #endif

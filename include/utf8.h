@@ -22,4 +22,11 @@ size_t utf8_length(struct slice text);
 /* Has *point* Unicode's property White_Space? */
 bool utf8_white_space(uint32_t point);
 
+/*
+ * Can a reader see *point*?  Not if it has one of Unicode's properties
+ * White_Space and Default_Ignorable_Code_Point, or is U+2800, the Braille
+ * pattern without a dot.
+ */
+bool utf8_visible(uint32_t point);
+
 #endif

@@ -154,10 +154,57 @@ refuses($alice->request('POST', '/tasks', { 'Content-Type' => 'application/json'
 for my $type ('application/json', 'Application/JSON', 'application/json;charset=utf-8', 'application/json; charset=UTF-8', 'application/json; charset="utf-8"', 'application/json ; charset=utf-8', "application/json;\tcharset=Utf-8", 'application/json; x="a;charset=latin1"') {
 	answers(post('{"title":"t"}', 'Content-Type' => $type), 201, "201: $type");
 }
-for my $type (undef, '', 'text/plain', 'text/json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=b', 'application/jsonx', 'application/json5', 'application/json-patch+json', 'application/merge-patch+json', 'application/problem+json', 'json', 'application', 'application/', '*/*',
+for my $type (undef, '', 'text/plain', 'text/json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=b', 'application/jsonx', 'application/json5', 'application/json-patch+json', 'application/problem+json', 'json', 'application', 'application/', '*/*',
 	'application/*', 'application/json, text/plain', 'text/plain; application/json', 'application/json; charset=iso-8859-1', 'application/json; charset=utf-16', 'application/json;charset=utf8x', 'application/json; charset=', 'application/json; x=";charset=utf-8', 'application/json charset=utf-8', 'x application/json', "application/json\xff") {
 	refuses(post('{"title":"t"}', 'Content-Type' => $type), unsupported_media_type => '415: ' . shown($type // 'none'));
 }
+
+# UTF-8 by its other name, and quoted with backslashes.
+for my $name ('utf8', 'UTF8', 'Utf8', '"utf8"', '"UTF-8"', '"ut\\f-8"', '"\\u\\t\\f8"') {
+	my $answer = post('{"title":"t"}', 'Content-Type' => "application/json; charset=$name");
+	answers($answer, 201, "201: charset=$name");
+}
+for my $name ('utf_8', 'utf-88', '"utf-8 "', '" utf8"', '"utf-8\\"', '""', 'utf') {
+	my $answer = post('{"title":"t"}', 'Content-Type' => "application/json; charset=$name");
+	refuses($answer, unsupported_media_type => "415: charset=$name");
+}
+
+# application/merge-patch+json (RFC 7396) is for PATCH alone, and 415 says what is taken instead.
+my $merge = 'application/merge-patch+json';
+my $one = $alice->task('one', description => 'to go');
+my $path = "/tasks/$one->{id}";
+$stored++;
+sub patch ($body, $type = $merge) { $alice->patch($path, $body, { 'Content-Type' => $type }) }
+is_task(patch('{"title":"two","description":null}'), { title => 'two', description => undef },
+    'a merge patch: null takes the description away');
+is_task(patch('{"description":"back","x":null}', "$merge;charset=utf8"),
+    { title => 'two', description => 'back', completed => false }, 'what it leaves out stays');
+is_task(patch('{}', uc $merge), { title => 'two', description => 'back' },
+    'an empty one changes nothing');
+refuses(patch('{"title":null}'), invalid => 'a title cannot be taken away', errors => ['title']);
+refuses(patch('{"completed":null}'), invalid => 'nor can completed', errors => ['completed']);
+refuses(patch($_), invalid => "a merge patch that is no object: $_") for '[]', 'null', '"x"';
+refuses(patch($_), bad_request => "and one that is no JSON: $_")
+    for '{', '', '{"title":"a","title":"b"}';
+is_task($alice->patch("$path/complete", '{"completed":true}', { 'Content-Type' => $merge }),
+    { completed => true }, 'it completes a task too');
+for (['POST', '/tasks'], ['PUT', $path], ['PATCH', $path], ['PATCH', "$path/complete"]) {
+	my ($method, $target) = @$_;
+	my ($has, $lacks) = ('Accept', 'Accept-Patch');
+	($has, $lacks) = ($lacks, $has) if $method eq 'PATCH';
+	my $accept = { 'Accept' => 'application/json', 'Accept-Patch' => "$merge, application/json" };
+	my $body = '{"title":"t","completed":true}';
+	my $patch = $method eq 'PATCH' ? 'application/json-patch+json' : $merge;
+	for my $type ('text/plain', "$merge;charset=latin1", $patch) {
+		my $answer = $alice->request($method, $target, { 'Content-Type' => $type }, $body);
+		refuses($answer, unsupported_media_type => "$method $target: $type");
+		is($answer->header($has), $accept->{$has}, "and $has says what is taken");
+		is($answer->header($lacks), undef, "without $lacks");
+	}
+}
+is($alice->patch($path, '{')->header($_), undef, "no $_ with 400") for 'Accept', 'Accept-Patch';
+is_task($alice->get($path), { title => 'two', description => 'back', completed => true },
+    'nothing else was written');
 
 # Size: 16 KiB, and one byte more, with a length and without.
 my $room = 16384 - length '{"title":"t","x":""}';

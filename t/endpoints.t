@@ -127,12 +127,15 @@ for my $target ("$path", '/tasks', '/tasks?limit=1', "/tasks/$none", '/api/me', 
 
 # OPTIONS, before authentication; 405 with the same Allow.
 my %person = ($none => 1);
+my $patches = 'application/merge-patch+json, application/json';
 for my $pattern ($routes->patterns) {
 	my $target = $routes->fill($pattern, user_id => $id, id => $none);
 	my @allow = $routes->allow($pattern);
 	my $options = $client->send('OPTIONS', $target);
 	answers($options, 204, "OPTIONS $pattern");
 	is_deeply([sort split /,\s*/, $options->header('Allow') // ''], \@allow, "with Allow: @allow");
+	is($options->header('Accept-Patch'), (grep { $_ eq 'PATCH' } @allow) ? $patches : undef,
+	    'and with what PATCH takes, if it is there');
 	answers($client->send('OPTIONS', $routes->fill($pattern, user_id => 'else', id => 'x')), 204, 'of anybody');
 	my $trace = $stack->of_others(sub { $client->send('TRACE', "$target?x=/y") });
 	refuses($trace, method_not_allowed => 'TRACE, which nginx refuses');

@@ -22,6 +22,11 @@ for my $round (1 .. 4) {
 	is(scalar(grep { $_->[1] } @all), 100, 'half of them say completed');
 	my %etag = map { $_->[2] => 1 } @all;
 	is(scalar(keys %etag), 200, 'each under an ETag of its own');
+	my %time = map { $_->[3] => 1 } @all;
+	is(scalar(keys %time), 200, 'and at a time of its own');
+	my %revision_at = map { ($_->[2] =~ tr/"//dr) => $_->[3] } @all;
+	my @in_turn = @revision_at{ sort { $a <=> $b } keys %revision_at };
+	is_deeply(\@in_turn, [sort @in_turn], 'in the order of the ETags');
 	my $now = $alice->get("/tasks/$task->{id}");
 	is_task($now, { completed => false, title => "round $round" }, 'and an even number leaves it as it was');
 	my ($last) = sort { $b cmp $a } map { $_->[3] } @all;

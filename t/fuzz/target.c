@@ -88,9 +88,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	never(status == 201);
 
 	/* With its database away the program does not get as far as that. */
-	for (size_t i = 2; i < 4; i++)
-		never(request_names_tag(lines[i], SLICE("\"1\"")) &&
-		    !holds(lines[i], "*") && !holds(lines[i], "\"1\""));
+	for (size_t i = 2; i < 4; i++) {
+		struct slice field = lines[i], tag;
+
+		while (request_next_tag(&field, &tag))
+			never(tag.length < 2 || tag.data[0] != '"' ||
+			    tag.data[tag.length - 1] != '"');
+	}
 	pool_reset(pool);
 	return 0;
 }

@@ -259,6 +259,9 @@ async function refused() {
 	await add(page, "   ");
 	await becomes(() => page.getByRole("alert").innerText(),
 		"Write a title first.\nDismiss", "a blank title is no title");
+	await add(page, "\u200b\u3164\u2800");
+	await becomes(() => page.getByRole("alert").innerText(),
+		"Write a title first.\nDismiss", "nor one with nothing to see in it");
 	await add(page, "é".repeat(201));
 	await becomes(() => page.getByRole("alert").locator("span").textContent(),
 		"A title has at most 200 characters; this one has 201.", "nor a long one");

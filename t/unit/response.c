@@ -94,6 +94,17 @@ test_refusals(void)
 	    "Content-Length: 156\r\n" COMMON "Retry-After: 1\r\n\r\n",
 	    "503 says when to come again");
 
+	response.allow = "PATCH, OPTIONS";
+	response.accept = "a/b";
+	response.accept_patch = "c/d";
+	is(&response, STATUS_UNSUPPORTED_MEDIA_TYPE, true, false,
+	    "Status: 415 Unsupported Media Type\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "Content-Length: 211\r\n" COMMON "Allow: PATCH, OPTIONS\r\n"
+	    "Accept: a/b\r\nAccept-Patch: c/d\r\n\r\n",
+	    "a refusal says what would be taken");
+	response = response_in(pool);
+
 	ok(response_invalid(&response, "title", "is \"required\"") ==
 		    STATUS_INVALID &&
 		response_invalid(&response, "limit", "no") == STATUS_INVALID,

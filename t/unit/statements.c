@@ -9,17 +9,21 @@
 #include "pool.h"
 #include "task_store.h"
 
+static void
+print(const char *name, struct slice text)
+{
+	printf("%s\t%.*s\n", name, (int)text.length, text.data);
+}
+
 int
 main(void)
 {
 	struct pool *pool;
-	const char *name, *sql;
+	enum status status;
 
 	if ((pool = pool_new(1024 * 1024)) == NULL)
 		return EXIT_FAILURE;
-	for (unsigned i = 0;
-	     task_store_statement(pool, i, &name, &sql) == STATUS_OK; i++)
-		printf("%s\t%s\n", name, sql);
+	status = task_store_statements(pool, print);
 	pool_free(pool);
-	return EXIT_SUCCESS;
+	return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

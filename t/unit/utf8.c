@@ -98,6 +98,12 @@ texts(void)
 	    "what is malformed is left alone");
 	bad.length = 0;
 	ok(!utf8_next(&bad, &point), "nothing is taken off nothing");
+	ok(utf8_visible('x') && utf8_visible(0x301) && utf8_visible(0x1F600),
+	    "a letter, an accent and a picture are visible");
+	ok(!utf8_visible(' ') && !utf8_visible(0x200B) &&
+		!utf8_visible(0x3164) && !utf8_visible(0x2800) &&
+		!utf8_visible(0xE0FFF),
+	    "a blank, a zero width space, fillers and tags are not");
 	ok(!utf8_white_space(0x200B) && !utf8_white_space(0xFEFF) &&
 		!utf8_white_space(0x180E) && !utf8_white_space(0x1F),
 	    "zero width space, byte order mark and the like are not white");

@@ -27,9 +27,12 @@ export interface Page {
 
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
+// A title in which there is nothing to see.
+const blank = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\u2800]*$/u;
+
 // What is wrong with a text, in the words of the server's rules; or null.
 export function problem({ title, description }: Text): string | null {
-	if (/^\p{White_Space}*$/u.test(title))
+	if (blank.test(title))
 		return "Write a title first.";
 	for (const [name, text, most] of [["title", title, 200],
 			["description", description ?? "", 1000]] as const) {
