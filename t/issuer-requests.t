@@ -192,5 +192,22 @@ for (['a head', $slow[0]], ['a body', $slow[1]]) {
 }
 ok($issuer->lives, 'the issuer is the same after everything');
 
-$stack->expect_log(qr/client sent|client prematurely|upstream prematurely/);
+# Stopping, and the limit of attempts -----------------------------------------
+
+# A connection that says nothing does not make a failure of the stop.
+my $silent = Issuer->new($stack);
+$silent->_connect;
+open my $settings, '>>', $stack->file('etc/settings.env') or die $!;
+print {$settings} "ISSUER_RATE_LIMIT=on\n";
+close $settings;
+$stack->staging('issuer-stop');
+like(($stack->log_lines('issuer.log'))[-1], qr/event=stop\z/, 'the issuer ends in order although a connection is open');
+$stack->staging('issuer-start');
+# Attempts are counted by the address that nginx saw, and by nothing that a client says.
+my @status = map {
+	post('/sign-in/email', { %in, password => "wrong guess $_" }, ['X-Forwarded-For' => "192.0.2.$_"], ['X-Real-IP' => "192.0.2.$_"], [Forwarded => "for=192.0.2.$_"], ['User-Agent' => $_], [Host => $_ % 2 ? $client->authority : uc $client->authority])->status
+} 1 .. 6;
+is_deeply(\@status, [401, 401, 401, 429, 429, 429], 'the fourth attempt from an address is refused, whatever else it says');
+
+$stack->expect_log(qr/client sent|better-auth\.sock failed/);
 $stack->done;

@@ -15,6 +15,7 @@ import { readSettings, SettingsError } from "./settings.js";
 
 const EX_CONFIG = 78;
 const STOP_MS = 10_000;
+const DATABASE_MS = 3_000;
 
 function settingsOrExit() {
 	try {
@@ -140,7 +141,10 @@ async function main() {
 	});
 	const stop = () => {
 		stopping = true;
-		setTimeout(() => process.exit(1), STOP_MS).unref();
+		// Whoever has not sent a whole request by then is cut off; that the
+		// database does not let go is a failure.
+		setTimeout(() => server.closeAllConnections(), STOP_MS).unref();
+		setTimeout(() => process.exit(1), STOP_MS + DATABASE_MS).unref();
 		const purged = stopPurge();
 		server.close(async () => {
 			await purged;
