@@ -27,17 +27,21 @@ sub thrown ($options) {
 my $others = 'issuer: "https://a", audience: "https://a"';
 my $right = qq{secret: "x".repeat(32), $others};
 is(thrown("{ $_ }"), '', "right: $_")
-    for $right, "$right, lifetime: 1", "$right, lifetime: 86400", "$right, kid: 0", "$right, kid: 'a'",
+    for $right, "$right, lifetime: 1", "$right, lifetime: 86400", "$right, kid: 0",
+    "$right, kid: 'a'",
     qq{secret: "\\u00e9".repeat(16), $others};
 like(thrown("{ $_->[1] }"), qr/\ATypeError: todoJwt: $_->[0] must be [^\n]*\z/, "wrong: $_->[1]")
-    for [secret => $others], [secret => "secret: undefined, $others"], [secret => "secret: null, $others"],
-    [secret => qq{secret: "x".repeat(31), $others}], [secret => "secret: Buffer.alloc(32), $others"],
+    for [secret => $others], [secret => "secret: undefined, $others"],
+    [secret => "secret: null, $others"],
+    [secret => qq{secret: "x".repeat(31), $others}],
+    [secret => "secret: Buffer.alloc(32), $others"],
     [secret => qq{secret: "\\u00e9".repeat(15), $others}],
     [issuer => 'secret: "x".repeat(32), audience: "a"'], [issuer => "$right, issuer: undefined"],
     [issuer => "$right, issuer: ''"], [issuer => "$right, issuer: new URL('https://a')"],
     [audience => 'secret: "x".repeat(32), issuer: "a"'], [audience => "$right, audience: ['a']"],
     [audience => "$right, audience: ''"], [audience => "$right, audience: 7"],
-    (map { [lifetime => "$right, lifetime: $_"] } '0', '-1', '86401', '1.5', 'NaN', '"60"', 'null', '1n'),
+    (map { [lifetime => "$right, lifetime: $_"] } '0', '-1', '86401', '1.5', 'NaN', '"60"', 'null',
+    '1n'),
     [kid => "$right, kid: {}"], [kid => "$right, kid: 1.5"], [kid => "$right, kid: ''"];
 like(thrown('undefined'), qr/\ATypeError: todoJwt: secret/, 'wrong: no options at all');
 unlike(thrown(qq{ { secret: "s3cret", $others } }), qr/s3cret/, 'the secret is not in the message');

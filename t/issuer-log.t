@@ -37,22 +37,31 @@ package One {
 			if ($err) { POSIX::dup2(fileno $err, 2) } else { POSIX::close(2) }
 			chdir $stack->dir;
 			%ENV = (PATH => $ENV{PATH}, NODE_OPTIONS => $o{options} // '');
-			{ exec 'sh', '-c', ($o{before} // ':') . '; set -a; . "$0"; ISSUER_SOCKET=$2 ISSUER_RATE_LIMIT=off; exec "$1/node" "$1/issuer/main.js"', $stack->file('etc/settings.env'), $frontend, $self->{path} };
+			{ exec 'sh', '-c',
+			    ($o{before} // ':')
+			    . '; set -a; . "$0"; ISSUER_SOCKET=$2 ISSUER_RATE_LIMIT=off;'
+			    . ' exec "$1/node" "$1/issuer/main.js"',
+			    $stack->file('etc/settings.env'), $frontend, $self->{path} };
 			POSIX::_exit(127);
 		}
 		return $self;
 	}
 
 	# True once it listens.
-	sub ready ($self) { Facts::poll(sub { -S $self->{path} || $self->ended }, 'it listens') && !$self->ended }
-	sub ended ($self) { $self->{ended} ||= waitpid($self->{pid}, POSIX::WNOHANG) > 0 ? "status $?" : undef }
+	sub ready ($self) { Facts::poll(sub { -S $self->{path} || $self->ended },
+	    'it listens') && !$self->ended }
+	sub ended ($self) { $self->{ended} ||= waitpid($self->{pid},
+	    POSIX::WNOHANG) > 0 ? "status $?" : undef }
 
 	# Has it write so many lines: each is a request from an origin that is not ours.
 	sub complain ($self, $times) {
 		my $client = Issuer->at($self->{path}, $self->{pid});
 		my %status;
 		for (1 .. $times) {
-			my $answer = eval { $client->send('POST', '/api/auth/sign-in/email', [[Origin => 'https://evil.example'], ['Content-Type' => 'application/json']], '{"email":"a@example.com","password":"x"}') };
+			my $answer = eval { $client->send('POST', '/api/auth/sign-in/email',
+			    [[Origin => 'https://evil.example'],
+			    ['Content-Type' => 'application/json']],
+			    '{"email":"a@example.com","password":"x"}') };
 			$status{ $answer ? $answer->status : 'no answer' }++;
 			last if !$answer;
 		}
@@ -65,10 +74,12 @@ package One {
 		my $left = 800;
 		select undef, undef, undef, 0.01 while !$self->ended && $left--;
 		my $in_time = $self->ended;
-		if (!$in_time) { kill KILL => $self->{pid}; waitpid $self->{pid}, 0; $self->{ended} = 1 }
+		if (!$in_time) { kill KILL => $self->{pid}; waitpid $self->{pid},
+		    0; $self->{ended} = 1 }
 		return $in_time;
 	}
-	sub DESTROY ($self) { return if $self->{ended}; kill KILL => $self->{pid}; waitpid $self->{pid}, 0 }
+	sub DESTROY ($self) { return
+	    if $self->{ended}; kill KILL => $self->{pid}; waitpid $self->{pid}, 0 }
 }
 
 # Starts, answers and stops as if there were a log.
@@ -109,7 +120,8 @@ is(scalar(grep { /event=(?:ready|stop)/ } @lines), 2, 'with the start and the st
 
 SKIP: {
 	mkdir "$tmp/disk";
-	skip 'no disk can be mounted here', 6 if system 'mount', '-t', 'tmpfs', '-o', 'size=4k,nr_inodes=8', 'none', "$tmp/disk";
+	skip 'no disk can be mounted here', 6 if system 'mount', '-t', 'tmpfs', '-o',
+	    'size=4k,nr_inodes=8', 'none', "$tmp/disk";
 	open my $small, '>>', "$tmp/disk/log" or die $!;
 	goes_on('a file on a disk that gets full', $small, sub ($one) {
 		is_deeply($one->complain(50), { 403 => 50 }, 'it fills the disk');
@@ -122,7 +134,8 @@ SKIP: {
 # Nobody reads, and nobody goes away. What waits is bounded, and what was lost is told.
 for my $kind ('pipe', 'socket') {
 	my ($in, $out);
-	if ($kind eq 'pipe') { pipe($in, $out) or die $!; fcntl($out, F_SETPIPE_SZ, 4096) or die $! }
+	if ($kind eq 'pipe') { pipe($in, $out) or die $!; fcntl($out, F_SETPIPE_SZ,
+	    4096) or die $! }
 	else { socketpair($in, $out, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die $! }
 	my $one = One->start($out);
 	close $out;
@@ -144,8 +157,10 @@ for my $kind ('pipe', 'socket') {
 		select undef, undef, undef, 0.01;
 	}
 	ok($told, "a stuck $kind: that lines were lost is told once somebody reads");
-	my $came = () = $text =~ /^time=\S+ level=warning event=better_auth message="Invalid origin[^\n]*$/mg;
-	is($came + ($told // 0), $many, "a stuck $kind: $came lines came, and all others are counted");
+	my $came = () = $text
+	    =~ /^time=\S+ level=warning event=better_auth message="Invalid origin[^\n]*$/mg;
+	is($came + ($told // 0), $many,
+	    "a stuck $kind: $came lines came, and all others are counted");
 	cmp_ok($came, '<', 1300, "a stuck $kind: what waited was bounded");
 	$one->complain(1500);
 	is($one->stop, 'status 0', "a stuck $kind: it stops when it is told to");
@@ -166,7 +181,10 @@ END
 close $stray;
 my $one = One->start($strays, options => "--import=$tmp/stray.mjs");
 ok($one->ready, 'it starts with code that will fail');
-ok(poll(sub { my $text = join '', lines("$tmp/strays"); $text =~ /unhandledRejection reason=a-stray-promise/ && $text =~ /uncaughtException reason=a-stray-timer/ && $text =~ /uncaughtException reason=object/ }, 'strays are logged'), 'that code fails, which is logged');
+ok(poll(sub { my $text = join '',
+    lines("$tmp/strays"); $text =~ /unhandledRejection reason=a-stray-promise/ && $text
+    =~ /uncaughtException reason=a-stray-timer/ && $text =~ /uncaughtException reason=object/ },
+    'strays are logged'), 'that code fails, which is logged');
 is_deeply($one->complain(50), { 403 => 50 }, 'all are answered nevertheless');
 is($one->stop, 'status 0', 'and it stops when it is told to');
 
@@ -177,7 +195,8 @@ ok($one->ready, 'it starts with 60 descriptors');
 my @idle = map { IO::Socket::UNIX->new(Peer => $one->{path}, Type => SOCK_STREAM) } 1 .. 200;
 is($one->ended, undef, '200 connections do not end it');
 close $_ for grep { defined } @idle;
-ok(poll(sub { ($one->complain(1)->{403} // 0) == 1 }, 'it answers again'), 'and it answers once they are gone');
+ok(poll(sub { ($one->complain(1)->{403} // 0) == 1 }, 'it answers again'),
+    'and it answers once they are gone');
 is($one->stop, 'status 0', 'and stops when it is told to');
 
 $stack->done;
