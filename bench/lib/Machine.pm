@@ -6,6 +6,7 @@ package Machine;
 
 use v5.36;
 use Cwd ();
+use Fcntl qw(O_NOFOLLOW O_NONBLOCK O_RDONLY);
 use File::Path ();
 use File::Temp ();
 use IO::Socket::INET;
@@ -14,8 +15,9 @@ use Time::HiRes qw(sleep time);
 
 my $TICKS = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
-# As root the services run as somebody who is nobody in particular.
-my ($USER) = $> == 0 ? 'www-data' : scalar getpwuid $>;
+# As root the services run as a user of their own, the one of t/staging. That user
+# writes in data, log and run; root writes in the others, and opens nothing in those.
+my ($USER) = $> == 0 ? 'todo-staging' : scalar getpwuid $>;
 my @AS = $> == 0
     ? ('setpriv', "--reuid=$USER", "--regid=$USER", '--clear-groups') : ();
 
@@ -28,16 +30,17 @@ sub new ($class, %o) {
 		dir => $dir, made => $made, running => {}, owner => $$,
 		tell => $o{tell} // sub ($text) { },
 	}, $class;
-	File::Path::make_path(map { "$dir/$_" } qw(etc run log));
-	unlink glob "$dir/log/*";
-	$self->own($dir, map { "$dir/$_" } qw(etc run log));
-	chmod 0700, $dir;
+	_make_user() if $> == 0;
+	File::Path::make_path(map { "$dir/$_" } qw(etc run log data state));
+	unlink glob "$dir/{log,state}/*";
+	$self->own(map { "$dir/$_" } qw(run log data));
+	$self->show($dir, "$dir/etc");
 	return $self;
 }
 
 sub dir ($self) { $self->{dir} }
 sub file ($self, $name) { "$self->{dir}/$name" }
-sub user ($self) { $USER }
+sub as_user ($self) { @AS }
 sub say ($self, $text) { $self->{tell}->($text) }
 
 # Gives files to the services' user.
@@ -47,33 +50,50 @@ sub own ($self, @files) {
 	chown $uid, $gid, @files;
 }
 
-sub put ($self, $name, $text, $mode = 0600) {
+# Lets the services read what root writes.
+sub show ($self, @files) {
+	chmod -d $_ ? 0700 : 0600, $_ for @files;
+	return if $> != 0;
+	chown 0, (getpwnam $USER)[3], @files;
+	chmod -d $_ ? 0750 : 0640, $_ for @files;
+}
+
+# Several runs may find the user missing at once.
+sub _make_user () {
+	system('flock', '/run/todo-fcgi-staging.lock', 'sh', '-c', <<'END', 'sh', $USER) == 0
+		getent passwd "$1" >/dev/null ||
+			exec useradd --system --user-group --no-create-home \
+				--home-dir /nonexistent --shell /usr/sbin/nologin "$1"
+END
+	    or die "the user $USER could not be made\n";
+}
+
+sub put ($self, $name, $text) {
 	my $file = $self->file($name);
 	open my $f, '>', $file or die "$file: $!\n";
 	print {$f} $text;
 	close $f or die "$file: $!\n";
-	chmod $mode, $file;
-	$self->own($file);
+	$self->show($file);
 	return $file;
 }
 
-# Runs a command to its end; its output goes to log/LOG.
+# Runs a command to its end; its output goes to state/LOG.
 sub do ($self, $log, @command) {
 	my %o = ref $command[0] ? shift(@command)->%* : ();
 	my $pid = fork // die "fork: $!\n";
 	if (!$pid) {
 		chdir $o{in} if $o{in};
-		_redirect($o{from} // '/dev/null', $self->file("log/$log"));
+		_redirect($o{from} // '/dev/null', $self->file("state/$log"));
 		exec @command or POSIX::_exit(127);
 	}
 	waitpid $pid, 0;
 	return if $? == 0;
 	die "@command[0 .. ($#command > 2 ? 2 : $#command)] failed:\n"
-	    . $self->tail($log) . "the log is " . $self->file("log/$log") . "\n";
+	    . $self->tail("state/$log") . "the log is " . $self->file("state/$log") . "\n";
 }
 
 sub tail ($self, $log) {
-	open my $f, '<', $self->file("log/$log") or return '';
+	sysopen my $f, $self->file($log), O_RDONLY | O_NOFOLLOW | O_NONBLOCK or return '';
 	my @lines = <$f>;
 	return join '', map { "    $_" } @lines > 15 ? @lines[-15 .. -1] : @lines;
 }
@@ -99,10 +119,11 @@ sub start ($self, $name, %o) {
 	if (!$pid) {
 		POSIX::setsid();
 		chdir($o{in} // $self->{dir});
-		_redirect('/dev/null', $self->file("log/$name.log"));
+		open STDIN, '<', '/dev/null' or POSIX::_exit(126);
 		%ENV = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
 			LC_ALL => 'C.UTF-8', ($o{env} // {})->%*);
-		exec @AS, $o{run}->@* or POSIX::_exit(127);
+		exec @AS, 'sh', '-c', 'exec "$@" >>"$0" 2>&1', $self->file("log/$name.log"),
+		    $o{run}->@* or POSIX::_exit(127);
 	}
 	$self->{running}{$name} = $pid;
 	return $pid;
@@ -117,8 +138,8 @@ sub alive ($self, $name) {
 sub until ($self, $name, $ready, $pause = 0.02) {
 	my $deadline = time + 30;
 	until ($ready->()) {
-		die "$name ended (status $?):\n" . $self->tail("$name.log") if !$self->alive($name);
-		die "$name does not answer:\n" . $self->tail("$name.log")
+		die "$name ended (status $?):\n" . $self->tail("log/$name.log") if !$self->alive($name);
+		die "$name does not answer:\n" . $self->tail("log/$name.log")
 		    if time > $deadline;
 		sleep $pause;
 	}

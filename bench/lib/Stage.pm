@@ -31,13 +31,12 @@ sub password ($self) { $self->{password} }
 sub start_database ($self) {
 	my $m = $self->machine;
 	my $data = $m->file('data');
-	if (!-d $data) {
+	if (!-d "$data/mysql") {
 		$m->say('Making a database');
-		$m->do('mariadb.log', 'mariadb-install-db', '--no-defaults',
+		$m->do('mariadb.log', $m->as_user, 'mariadb-install-db', '--no-defaults',
 			"--datadir=$data", '--tmpdir=' . $m->file('run'),
 			'--skip-test-db',
-			'--auth-root-authentication-method=normal',
-			$> == 0 ? '--user=' . $m->user : ());
+			'--auth-root-authentication-method=normal');
 	}
 	$m->start('mariadb', run => ['mariadbd', '--no-defaults', "--datadir=$data",
 		'--socket=' . $self->socket('mariadb'), '--skip-networking',
@@ -58,10 +57,10 @@ sub sql ($self, $sql, $database = 'mysql') {
 	my $m = $self->machine;
 	my $script = $m->put('etc/script.sql', $sql);
 	my $admin = $m->file('etc/admin.cnf');
-	my $log = $m->file('log/sql.log');
+	my $log = $m->file('state/sql.log');
 	my @rows = qx{mariadb --defaults-file='$admin' --batch --skip-column-names \\
 		--default-character-set=utf8mb4 $database <'$script' 2>>'$log'};
-	die "SQL failed:\n" . $m->tail('sql.log') if $?;
+	die "SQL failed:\n" . $m->tail('state/sql.log') if $?;
 	chomp @rows;
 	return @rows;
 }
@@ -163,7 +162,7 @@ sub _certificate ($self) {
 	$m->do('openssl.log', qw(openssl x509 -req), -in => "$etc/cert.csr",
 		-CA => "$etc/ca.pem", -CAkey => "$etc/ca.key", '-CAcreateserial',
 		qw(-days 30), -extfile => "$etc/leaf", -out => "$etc/cert.pem");
-	$m->own("$etc/key.pem", "$etc/cert.pem");
+	$m->show("$etc/key.pem", "$etc/cert.pem");
 }
 
 # A file of the product, with sample values replaced.
@@ -184,7 +183,7 @@ sub start_nginx ($self, @backends) {
 	my ($etc, $run, $log) = map { $m->file($_) } qw(etc run log);
 	$self->_certificate;
 	File::Path::make_path("$etc/todo");
-	$m->own("$etc/todo");
+	$m->show("$etc/todo");
 
 	my $servers = "include todo/todo-settings.conf;\n";
 	# All clients have one address here: each connection counts as one.
