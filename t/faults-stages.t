@@ -25,6 +25,8 @@ my @as = $> == 0 ? (qw(setpriv --clear-groups), map { "--$_=" . getpwuid((stat $
 chown((stat $shared->file('data'))[4, 5], $there) if $> == 0;
 system("@as mariadb-install-db --no-defaults --datadir=$there --tmpdir=$there --force --skip-test-db "
     . "--auth-root-authentication-method=normal >$folder/foreign.log 2>&1") == 0 or die "see $folder/foreign.log";
+my $self = $$;
+my $staging = Stack->root . '/t/staging';
 my $foreign = fork // die $!;
 if (!$foreign) {
 	open STDOUT, '>>', "$folder/foreign.log" or POSIX::_exit(126);
@@ -53,7 +55,6 @@ ok(@files > 0, 'whose files are in the folder that all share');
 delete @ENV{qw(STAGING_URL STAGING_CA BETTER_AUTH_SECRET BETTER_AUTH_SECRETS BETTER_AUTH_URL
     JWT_ISSUER JWT_AUDIENCE)};
 local @ENV{qw(STAGING_BUILD STAGING_ISSUER STAGING_WORKERS)} = ($shared->{build}, 0, 2);
-my $staging = Stack->root . '/t/staging';
 my (%running, @failed);
 my ($next, $answering) = (0, 0);
 sub reap {
@@ -92,11 +93,19 @@ is(scalar(keys %{ { reverse %url } }), scalar @up, 'each that is up has an addre
 is(rows('INSERT INTO t VALUES (2, "y"); SELECT COUNT(*) FROM t;'), 2, 'the temporary table of the other MariaDB is as it was');
 is_deeply([grep { !-e } @files], [], 'and so are its files');
 close $in;
-kill TERM => $foreign;
-waitpid $foreign, 0;
-for (1 .. $stages) {
-	local $ENV{STAGING_DIR} = "$folder/s$_";
-	system "$staging down >/dev/null 2>&1";
-}
 
 $shared->done;
+
+# Whatever becomes of this script, nothing of it goes on running.
+END {
+	if ($$ == $self) {
+		my $status = $?;
+		for (grep { -d "$folder/s$_" } 1 .. $stages) {
+			local $ENV{STAGING_DIR} = "$folder/s$_";
+			system "$staging down >/dev/null 2>&1";
+		}
+		kill TERM => $foreign if $foreign;
+		waitpid $foreign, 0 if $foreign;
+		$? = $status;
+	}
+}

@@ -7,6 +7,7 @@ package Stack;
 
 use v5.36;
 use Cwd ();
+use Fcntl qw(O_NOFOLLOW O_NONBLOCK O_RDONLY);
 use File::Basename qw(dirname);
 use File::Path ();
 use File::Temp ();
@@ -324,7 +325,8 @@ sub _mariadb ($statement, @options) {
 
 # Since this script began. A line that is being written as we read is read again.
 sub _tail ($self, $name) {
-	open my $f, '<', $self->file("log/$name") or return;
+	# The services may write there: a link of theirs is not followed, nor a FIFO waited for.
+	sysopen my $f, $self->file("log/$name"), O_RDONLY | O_NOFOLLOW | O_NONBLOCK or return;
 	my @lines;
 	poll {
 		seek $f, $self->{from}{$name} // 0, 0;
