@@ -249,11 +249,13 @@ static bool
 is_utf8(struct slice value)
 {
 	char name[sizeof("utf-8") - 1];
+	bool escaped = false;
 	size_t length = 0;
 
 	for (size_t i = 0; i < value.length; i++) {
-		if (value.data[i] == '\\' && ++i == value.length)
-			return false;
+		escaped = value.data[i] == '\\' && !escaped;
+		if (escaped)
+			continue; /* what it escapes counts */
 		if (length == sizeof(name))
 			return false;
 		name[length++] = value.data[i];
@@ -281,6 +283,8 @@ request_is_json(enum method method, struct slice content_type)
 	struct slice type, name, value;
 
 	content_type = slice_trim(content_type);
+	if (content_type.length == 0)
+		return STATUS_UNSUPPORTED_MEDIA_TYPE;
 	type = take_media_type(&content_type);
 	if (!slice_equal_nocase(type, SLICE("application/json")) &&
 	    !(method == METHOD_PATCH &&
@@ -333,7 +337,7 @@ request_next_tag(struct slice *field, struct slice *tag)
 	while (field->length > 0 &&
 	    (field->data[0] == ',' || slice_is_blank(field->data[0])))
 		(void)take(field, 1);
-	if (!take_tag(field, tag))
+	if (field->length == 0 || !take_tag(field, tag))
 		return false;
 	*field = slice_trim(*field);
 	return field->length == 0 || field->data[0] == ',';

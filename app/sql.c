@@ -32,28 +32,6 @@ sql_in(struct pool *pool)
 	    struct sql) { buffer_in(pool), buffer_in(pool), buffer_in(pool) };
 }
 
-void
-sql_add(struct sql *sql, const char *text)
-{
-	buffer_add_text(&sql->text, text);
-}
-
-void
-sql_bind(struct sql *sql, const char *text, struct sql_value value)
-{
-	buffer_add_text(&sql->text, text);
-	buffer_add(&sql->values,
-	    (struct slice) { (const char *)&value, sizeof(value) });
-}
-
-void
-sql_column(struct sql *sql, const char *text, enum sql_type type)
-{
-	buffer_add_text(&sql->text, text);
-	buffer_add(
-	    &sql->types, (struct slice) { (const char *)&type, sizeof(type) });
-}
-
 bool
 sql_failed(const struct sql *sql)
 {

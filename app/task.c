@@ -58,8 +58,10 @@ task_tag_read(struct slice tag, uint32_t *revision)
 			return false;
 		number = number * 10 + (unsigned)(tag.data[i] - '0');
 	}
+	if (number > UINT32_MAX)
+		return false;
 	*revision = (uint32_t)number;
-	return number <= UINT32_MAX;
+	return true;
 }
 
 bool

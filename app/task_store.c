@@ -123,12 +123,22 @@ add_columns(struct sql *sql)
 	}
 }
 
+/* Add " AND", *column* and *comparison*, such as " = ?", to *value*. */
+static void
+add_comparison(struct sql *sql, enum column column, const char *comparison,
+    struct sql_value value)
+{
+	sql_add(sql, " AND ");
+	sql_add(sql, columns[column].name);
+	sql_bind(sql, comparison, value);
+}
+
 /* Add the condition that makes a statement one on the task *id* alone. */
 static void
 add_where(struct sql *sql, struct slice user_id, const struct uuid *id)
 {
 	sql_bind(sql, " WHERE user_id = ?", sql_text(user_id));
-	sql_bind(sql, " AND id = ?", id_value(id));
+	add_comparison(sql, ID, " = ?", id_value(id));
 }
 
 /* The statements. */
@@ -178,7 +188,11 @@ insert_one(struct pool *pool, struct slice user_id, const struct task *task,
 	}
 	sql_add(&sql, ")");
 	if (once) {
-		sql_add(&sql, " ON DUPLICATE KEY UPDATE id = id RETURNING ");
+		sql_add(&sql, " ON DUPLICATE KEY UPDATE ");
+		sql_add(&sql, columns[ID].name);
+		sql_add(&sql, " = ");
+		sql_add(&sql, columns[ID].name);
+		sql_add(&sql, " RETURNING ");
 		add_columns(&sql);
 		sql_column(&sql, ", idempotency_digest", SQL_BYTES);
 	}
@@ -247,16 +261,6 @@ add_order(struct sql *sql, const struct task_query *query)
 	sql_add(sql, columns[ID].name);
 	sql_add(sql, direction);
 	sql_bind(sql, " LIMIT ?", sql_integer((int64_t)query->limit + 1));
-}
-
-/* Add " AND", *column* and *comparison*, such as " = ?", to *value*. */
-static void
-add_comparison(struct sql *sql, enum column column, const char *comparison,
-    struct sql_value value)
-{
-	sql_add(sql, " AND ");
-	sql_add(sql, columns[column].name);
-	sql_bind(sql, comparison, value);
 }
 
 /*

@@ -171,14 +171,16 @@ static enum status
 read_revisions(
     struct pool *pool, struct slice field, struct task_revisions *revisions)
 {
-	/* A tag has three bytes at least. */
+	/* A tag that names a revision has three bytes at least. */
 	size_t most = field.length / 3;
 	struct slice tag;
 	uint32_t *numbers;
 
 	*revisions = (struct task_revisions) { .given = field.data != NULL };
+	if (!revisions->given)
+		return STATUS_OK;
 	revisions->all = slice_equal(slice_trim(field), SLICE("*"));
-	if (revisions->all || most == 0)
+	if (revisions->all)
 		return STATUS_OK;
 	if ((numbers = pool_alloc(pool, most * sizeof(*numbers))) == NULL)
 		return STATUS_INTERNAL;

@@ -1,6 +1,7 @@
 #ifndef SQL_H
 #define SQL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,16 +39,32 @@ struct sql {
 struct sql sql_in(struct pool *pool);
 
 /* Append *text*, which has no "?". */
-void sql_add(struct sql *sql, const char *text);
+static inline void
+sql_add(struct sql *sql, const char *text)
+{
+	buffer_add(&sql->text, slice_of(text));
+}
 
 /*
  * Append *text*, which has one "?", and *value* for it.  The bytes of *value*
  * remain the caller's, and must last until the statement has been run.
  */
-void sql_bind(struct sql *sql, const char *text, struct sql_value value);
+static inline void
+sql_bind(struct sql *sql, const char *text, struct sql_value value)
+{
+	sql_add(sql, text);
+	buffer_add(&sql->values,
+	    (struct slice) { (const char *)&value, sizeof(value) });
+}
 
 /* Append *text*, a column that the result will have, of *type*. */
-void sql_column(struct sql *sql, const char *text, enum sql_type type);
+static inline void
+sql_column(struct sql *sql, const char *text, enum sql_type type)
+{
+	sql_add(sql, text);
+	buffer_add(
+	    &sql->types, (struct slice) { (const char *)&type, sizeof(type) });
+}
 
 /* Was there no memory for all of *sql*? */
 bool sql_failed(const struct sql *sql);

@@ -63,7 +63,7 @@ sub walk ($name, @path) {
 walk($_) for sort keys %uses;
 is_deeply(\@circle, [], 'no file includes itself by way of others');
 my %floor = (main => 4, master => 4, dispatch => 4, router => 3, tasks => 3, identity => 3, health => 3, auth => 2, tenant => 2, task_json => 2, task_store => 2,
-    token => 1, db => 1, fcgi => 1, request => 1, response => 1, json => 1, pool => 0, log => 0, settings => 0);
+    token => 1, db => 1, sql => 1, fcgi => 1, request => 1, response => 1, json => 1, pool => 0, log => 0, settings => 0);
 my @up;
 for my $from (grep { exists $floor{$_} } sort keys %uses) {
 	push @up, map { "$from -> $_" } grep { exists $floor{$_} && $floor{$_} > $floor{$from} } $uses{$from}->@*;

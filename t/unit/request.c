@@ -159,6 +159,7 @@ test_media_type(void)
 		{ "application/json; charset=UTF8", true },
 		{ "application/json; charset=\"utf8\"", true },
 		{ "application/json; charset=\"ut\\f-8\"", true },
+		{ "application/json; charset=\"u\\\\tf8\"", false },
 		{ "application/json; charset=\"\"", false },
 		{ "application/json; charset=\"utf-8 \"", false },
 		{ "application/json; charset=utf_8", false },
