@@ -13,4 +13,22 @@
  */
 enum status schema_check(struct db *db) MUST_CHECK;
 
+/* What there is to know of the database, each text cut to fit. */
+struct schema_facts {
+	char database[65]; /* "" if none is chosen */
+	char user[130];	   /* the account, as the server knows it */
+	char server[160];  /* its host name and version */
+	int64_t version;   /* the newest migration */
+	int64_t time;	   /* its clock, microseconds since 1970 */
+};
+
+/*
+ * For a connection that is used for nothing else.  Statuses as db_run()'s.
+ */
+enum status schema_describe(
+    struct db *db, struct schema_facts *facts) MUST_CHECK;
+
+/* May the account do with the tasks all that this program does? */
+enum status schema_check_grants(struct db *db) MUST_CHECK;
+
 #endif
