@@ -726,6 +726,7 @@ db_refused(const struct db *db)
 	case ER_ACCESS_DENIED_ERROR:
 	case ER_NO_DB_ERROR:
 	case ER_BAD_DB_ERROR:
+	case ER_UNKNOWN_TABLE: /* in information_schema, instead of 1146 */
 	case ER_HOST_NOT_PRIVILEGED:
 	case ER_TABLEACCESS_DENIED_ERROR:
 	case ER_COLUMNACCESS_DENIED_ERROR:
