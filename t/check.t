@@ -1,7 +1,6 @@
 # Goal: todo-fcgi -t finds, before a start or a reload does, what would keep the
 # program from answering, and a reload that meets it leaves the pool as it was;
-# a signal at any moment ends nothing that it should not; systemd is told when
-# the first worker is ready.
+# systemd is told when the first worker is ready.
 
 use v5.36;
 use FindBin;
@@ -122,43 +121,7 @@ for my $name ('a wrong user', 'a wrong database', 'a database of another kind') 
 	poll { eval { status() } == 200 && $pool->log =~ /event=reloaded.*event=reloaded/s } 'and the next one too';
 }
 
-# Signals at random moments, from the first line of the program on, of a reload
-# and of an end.
-{
-	my $ready = sub { my @w = $pool->workers; @w == 2 };
-	for (1 .. 100) {
-		kill HUP => $pool->pid;
-		kill((qw(USR1 HUP USR2))[$_ % 3] => $pool->pid, $pool->workers);
-		select undef, undef, undef, rand 0.01;
-	}
-	poll { $ready->() && ($pool->log =~ /.*event=(\w+)/s)[0] && eval { status() } == 200 } '100 HUPs, USR1s and USR2s to all: the pool is there';
-	ok(!defined $pool->ended, 'and so is its master');
-	kill HUP => $pool->pid for 1 .. 5;
-	$pool->signal('TERM');
-	kill HUP => $pool->pid for 1 .. 5;
-	is($pool->wait, 0, 'TERM among HUPs ends it');
-}
-{
-	# The program's own code runs once the signals that it ignores are ignored.
-	my $ignored = sub ($pid) {
-		open my $f, '<', "/proc/$pid/status" or return 0;
-		local $/;
-		my $status = <$f> // '';
-		my ($blocked, $ignored) = map { $status =~ /^$_:\s+([0-9a-f]+)/m ? hex substr $1, -8 : 0 } 'SigBlk', 'SigIgn';
-		return $ignored & 1 << 9 && ($blocked | $ignored) & 1;
-	};
-	my $lost = 0;
-	for my $n (1 .. 40) {
-		my $master = $program->pool(master => 1);
-		1 until $ignored->($master->pid) || defined $master->ended;
-		my $until = Time::HiRes::time() + rand 0.05;
-		do { kill HUP => $master->pid; kill USR1 => $master->pid, $master->workers } while Time::HiRes::time() < $until;
-		$lost++ if defined $master->ended;
-		$master->signal('TERM');
-		$lost++ if ($master->wait // -1) ne 0;
-	}
-	is($lost, 0, '40 starts with HUPs and USR1s in their first 50 ms, then TERM: each is there until TERM, and ends with 0');
-}
+undef $pool;
 
 # systemd is told when the first worker is ready, and not of one that is not.
 {
