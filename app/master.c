@@ -50,7 +50,7 @@ struct worker {
 	unsigned generation;
 	int ready_fd;	  /* where it says that it is ready; then -1 */
 	bool ready;	  /* it has said so */
-	bool successor;	  /* it was started to replace one that is well */
+	bool successor;	  /* it was started while older ones are well */
 	bool leaving;	  /* it was told to end */
 	int64_t started;  /* when */
 	int64_t deadline; /* when it is killed */
@@ -265,7 +265,7 @@ end_roll(struct master *m, const char *reason)
 static bool
 start(struct master *m)
 {
-	bool successor = m->rolling && count(m).old != NULL;
+	bool successor = count(m).old != NULL;
 	pid_t self = getpid(), pid = -1;
 	int fds[2] = { -1, -1 };
 	struct worker *w;
@@ -390,9 +390,7 @@ bury(struct master *m, struct worker *w, int outcome)
 	if (w->leaving)
 		return;
 
-	/* One that the database refused as a successor tells nothing of what
-	 * comes of a worker that starts without the database. */
-	if (w->successor && exited && code == EX_NOPERM) {
+	if (w->successor && exited && code == EX_NOPERM && m->rolling) {
 		end_roll(m, refused);
 		return;
 	}

@@ -111,6 +111,20 @@ for my $name ('a wrong user', 'a wrong database', 'a database of another kind') 
 	poll { my @now = sort $pool->workers; "@now" eq "@old" } 'the old workers are there, and no other';
 	is(status(), 200, 'and answer');
 }
+# What replaces a dead worker then answers no 503 while another one is well.
+{
+	spew($cnf, options('user=nobody-of-that-name'));
+	my ($victim, $well) = $pool->workers;
+	my $from = length $pool->log;
+	kill KILL => $victim;
+	poll { (() = substr($pool->log, $from) =~ /event=worker_died [^\n]*exit=77/g) >= 2 } 'after it a worker that dies is replaced by none that the database refuses';
+	is(scalar(grep { status() != 200 } 1 .. 50), 0, 'so that every request is answered');
+	kill KILL => $well;
+	poll { 2 == (my @w = $pool->workers) && eval { status() } == 503 } 'but once no worker is well they start without the database';
+	spew($cnf, $right);
+	$pool->signal('HUP');
+	poll { substr($pool->log, $from) =~ /event=reloaded/ && eval { status() } == 200 } 'and a reload mends them';
+}
 {
 	my %old = map { $_ => 1 } $pool->workers;
 	spew($cnf, options('host=localhost', "socket=$dir/nobody.sock"));
@@ -118,7 +132,7 @@ for my $name ('a wrong user', 'a wrong database', 'a database of another kind') 
 	poll { my @w = $pool->workers; @w == 2 && !grep { $old{$_} } @w } 'a database that is merely away: a reload goes on';
 	spew($cnf, $right);
 	$pool->signal('HUP');
-	poll { eval { status() } == 200 && $pool->log =~ /event=reloaded.*event=reloaded/s } 'and the next one too';
+	poll { eval { status() } == 200 && $pool->log =~ /(?:event=reloaded.*){3}/s } 'and the next one too';
 }
 
 undef $pool;
