@@ -69,7 +69,8 @@ struct db {
 	int64_t deadline;    /* likewise: no step is begun after it */
 	int64_t step_end;    /* likewise: the step in hand is over by then */
 	bool in_transaction;
-	unsigned error; /* the code of the last failure, or 0 */
+	unsigned error;	  /* the code of the last failure, or 0 */
+	char reason[256]; /* what the log has of the last failure */
 
 	struct prepared prepared[DB_PREPARED_MAX];
 	uint64_t runs;
@@ -214,6 +215,8 @@ fail(struct db *db, const char *step, unsigned code, const char *state,
 	log_event(level, "database", "step", step, "errno", number, "sqlstate",
 	    state, "reason", message, NULL);
 	db->error = code;
+	(void)snprintf(
+	    db->reason, sizeof(db->reason), "error %u: %s", code, message);
 	if (is_our_fault(code))
 		return STATUS_INTERNAL;
 	if (is_lost(code)) {
@@ -840,6 +843,37 @@ bool
 db_deadlocked(const struct db *db)
 {
 	return db->error == ER_LOCK_DEADLOCK;
+}
+
+bool
+db_refused(const struct db *db)
+{
+	switch (db->error) {
+	case ER_DBACCESS_DENIED_ERROR:
+	case ER_ACCESS_DENIED_ERROR:
+	case ER_NO_DB_ERROR:
+	case ER_BAD_DB_ERROR:
+	case ER_UNKNOWN_TABLE: /* in information_schema, instead of 1146 */
+	case ER_HOST_NOT_PRIVILEGED:
+	case ER_TABLEACCESS_DENIED_ERROR:
+	case ER_COLUMNACCESS_DENIED_ERROR:
+	case ER_SPECIFIC_ACCESS_DENIED_ERROR:
+	case ER_PLUGIN_IS_NOT_LOADED:
+	case ER_ACCESS_DENIED_NO_PASSWORD_ERROR:
+	case ER_MUST_CHANGE_PASSWORD:
+	case ER_MUST_CHANGE_PASSWORD_LOGIN:
+	case ER_ACCOUNT_HAS_BEEN_LOCKED:
+	case CR_AUTH_PLUGIN_CANNOT_LOAD:
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *
+db_reason(const struct db *db)
+{
+	return db->reason;
 }
 
 bool

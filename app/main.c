@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -13,6 +15,7 @@
 
 #include "buffer.h"
 #include "cache.h"
+#include "check.h"
 #include "db.h"
 #include "dispatch.h"
 #include "fcgi.h"
@@ -138,6 +141,8 @@ work(const struct settings *settings)
 	struct pool *pool = NULL;
 	struct fcgi *fcgi = NULL;
 	struct db *db = NULL;
+	const char *refusal;
+	enum status connected;
 	sigset_t working, waiting;
 	char pid[24];
 
@@ -146,6 +151,9 @@ work(const struct settings *settings)
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
 		(void)sigaddset(&working, stops[i]);
 	(void)sigprocmask(SIG_BLOCK, &working, &waiting);
+	/* Signals that other programs take for a reload or for reopening logs
+	 * must not end a worker when they are sent to a whole pool. */
+	(void)signal(SIGHUP, SIG_IGN);
 
 	switch (fcgi_new(&fcgi)) {
 	case STATUS_OK:
@@ -162,16 +170,12 @@ work(const struct settings *settings)
 	    "version", PACKAGE_VERSION, NULL);
 
 	/*
-	 * Only now, for libfcgi has a handler for TERM too.  Signals that
-	 * other programs take for a reload or for reopening logs are none of
-	 * a worker's; sent to all of a pool they must not end it.
+	 * Only now, for libfcgi has a handler for TERM too.
 	 */
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
 		(void)sigaction(stops[i], &stopper, NULL);
 		(void)sigdelset(&waiting, stops[i]);
 	}
-	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGUSR2, SIG_IGN);
 
 	if ((pool = pool_new(POOL_CAP)) == NULL ||
 	    (tokens = cache_new(TOKENS_CAP)) == NULL ||
@@ -182,9 +186,17 @@ work(const struct settings *settings)
 	(void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
 	/* The first request need not wait for it; and if the database is away
 	 * that has been logged, and everything else works. */
-	if (db_connect(db) != STATUS_OK)
+	if ((connected = db_connect(db)) != STATUS_OK)
 		log_event(LOG_LEVEL_WARNING, "start", "role", "worker", "pid",
 		    pid, "reason", "without the database", NULL);
+	/* Whoever would take the place of a worker that may be well must be
+	 * able to answer requests. */
+	if (getenv("TODO_RELOAD") != NULL &&
+	    (refusal = check_refusal(db, pool, connected)) != NULL) {
+		reason = refusal;
+		exit_status = EX_NOPERM;
+		goto done;
+	}
 
 	log_event(LOG_LEVEL_INFO, "ready", "role", "worker", "pid", pid, NULL);
 	tell_ready();
@@ -311,23 +323,46 @@ supervise(const char *called, unsigned workers)
 }
 
 /*
- * Open the log, read the settings, the master's or those of the environment,
- * and check them.  If one is wrong, STATUS_INVALID, *complaint* is a line that
- * names it, which the log has too.
+ * Open the log, or say in *complaint* what is wrong with TODO_LOG:
+ * STATUS_INVALID if its form is, STATUS_UNAVAILABLE if the file cannot be
+ * opened.  A log file that the master has open is taken over from there, so
+ * that a worker writes to it whoever owns the file by now.
+ */
+static enum status
+prepare_log(char complaint[SETTINGS_COMPLAINT_SIZE])
+{
+	const char *target = getenv("TODO_LOG");
+	struct stat st;
+	int fd = descriptor_named("TODO_LOG_FD", &st);
+	bool is_path;
+
+	if (target != NULL && *target == '\0')
+		target = NULL;
+	is_path = target != NULL && target[0] == '/';
+	if (is_path && fd >= 0) {
+		log_inherit(fd);
+		return STATUS_OK;
+	}
+	if (log_open(target) == STATUS_OK)
+		return STATUS_OK;
+	(void)snprintf(complaint, SETTINGS_COMPLAINT_SIZE, "TODO_LOG: %s: %s",
+	    is_path ? strerror(errno)
+		    : "neither stderr, syslog nor an absolute path",
+	    target == NULL ? "" : target);
+	return is_path ? STATUS_UNAVAILABLE : STATUS_INVALID;
+}
+
+/*
+ * Read the settings, the master's or those of the environment, and check them.
+ * If one is wrong, STATUS_INVALID, *complaint* is a line that names it.
  */
 static enum status
 prepare(char complaint[SETTINGS_COMPLAINT_SIZE], struct settings **settings)
 {
-	const char *log = getenv("TODO_LOG");
 	char **received;
 	enum status status;
 
 	*settings = NULL;
-	if (log_open(log == NULL || *log == '\0' ? NULL : log) != STATUS_OK) {
-		(void)snprintf(complaint, SETTINGS_COMPLAINT_SIZE,
-		    "TODO_LOG: %s", strerror(errno));
-		return STATUS_INVALID;
-	}
 	status = receive_settings(&received);
 	if (status == STATUS_OK)
 		status = settings_read(
@@ -339,32 +374,54 @@ prepare(char complaint[SETTINGS_COMPLAINT_SIZE], struct settings **settings)
 	if (status == STATUS_OK &&
 	    (status = db_check((*settings)->db_defaults_file)) != STATUS_OK)
 		(void)snprintf(complaint, SETTINGS_COMPLAINT_SIZE,
-		    "TODO_DB_DEFAULTS_FILE: %s",
+		    "TODO_DB_DEFAULTS_FILE: %s: %s",
 		    errno != 0 ? strerror(errno)
-			       : "the file has no group [todo]");
+			       : "the file has no group [todo]",
+		    (*settings)->db_defaults_file);
 	return status;
 }
 
-/* Check the settings and, unless that is all, start. */
+/* Log a *warning* about the settings. */
+static void
+log_warning(const char *warning)
+{
+	log_event(LOG_LEVEL_WARNING, "settings", "reason", warning, NULL);
+}
+
+/* Tell of *complaint* where people look first, and in the log. */
+static void
+tell_complaint(const char *complaint)
+{
+	if (!log_is_stderr())
+		(void)dprintf(STDERR_FILENO, "todo-fcgi: %s\n", complaint);
+	log_event(LOG_LEVEL_ERROR, "settings", "reason", complaint, NULL);
+}
+
+/* Read the settings and start.  Returns the exit status. */
 static int
-run(bool only_check, const char *called, unsigned workers)
+start(const char *called, unsigned workers)
 {
 	char complaint[SETTINGS_COMPLAINT_SIZE];
+	enum status log_status = prepare_log(complaint), status;
 	struct settings *settings;
-	int exit_status = EX_OK;
-	enum status status;
+	int exit_status;
 
+	/* A log that cannot be opened stops nobody: its lines go where they
+	 * go by default. */
+	if (log_status != STATUS_OK && log_open(NULL) == STATUS_OK)
+		tell_complaint(complaint);
+	if (log_status == STATUS_INVALID)
+		return EX_CONFIG;
 	if ((status = prepare(complaint, &settings)) != STATUS_OK) {
-		/* One line where people look first, and one in the log. */
-		if (only_check || !log_is_stderr())
-			(void)fprintf(stderr, "todo-fcgi: %s\n", complaint);
-		if (!only_check)
-			log_event(LOG_LEVEL_ERROR, "settings", "reason",
-			    complaint, NULL);
-		exit_status = status == STATUS_INVALID ? EX_CONFIG : EX_OSERR;
-	} else if (only_check) {
-		printf("todo-fcgi: the settings are right\n");
-	} else if (workers > 0) {
+		tell_complaint(complaint);
+		return status == STATUS_INVALID ? EX_CONFIG : EX_OSERR;
+	}
+	/* What the master has said, its workers need not. */
+	if (getenv("TODO_SETTINGS_FD") == NULL) {
+		settings_warn(environ, log_warning);
+		check_option_file(settings->db_defaults_file, log_warning);
+	}
+	if (workers > 0) {
 		exit_status = supervise(called, workers);
 	} else {
 		settings_scrub(environ);
@@ -374,42 +431,120 @@ run(bool only_check, const char *called, unsigned workers)
 	return exit_status;
 }
 
+/* Check the settings, and *with_database* log in.  Returns the exit status. */
+static int
+check(bool with_database)
+{
+	char complaint[SETTINGS_COMPLAINT_SIZE];
+	struct settings *settings = NULL;
+	int exit_status;
+	enum status status;
+
+	if ((status = prepare_log(complaint)) == STATUS_OK)
+		status = prepare(complaint, &settings);
+	log_silence();
+	if (status != STATUS_OK) {
+		(void)fprintf(stderr, "todo-fcgi: %s\n", complaint);
+		exit_status = status == STATUS_INTERNAL ? EX_OSERR : EX_CONFIG;
+	} else {
+		exit_status = check_settings(settings, with_database);
+	}
+	settings_free(settings);
+	return exit_status;
+}
+
+static const char help[] =
+    "usage: todo-fcgi           one worker, on the listening socket 0\n"
+    "       todo-fcgi -w N      N workers, replaced when they die\n"
+    "       todo-fcgi -t        check the settings, log in to the database,\n"
+    "                           and print what is in force\n"
+    "       todo-fcgi -T        check the settings, without the database\n"
+    "       todo-fcgi -R        print the routes\n"
+    "       todo-fcgi -V        print the version\n"
+    "       todo-fcgi -h        print this\n"
+    "\n"
+    "Long options: --workers=N --test --test-settings --routes --version\n"
+    "--help\n"
+    "\n"
+    "Settings, in the environment:\n"
+    "  BETTER_AUTH_SECRET       the secret shared with the issuer, or\n"
+    "  BETTER_AUTH_SECRET_FILE  the file that holds the secret, or\n"
+    "  BETTER_AUTH_SECRETS      version:secret, separated by commas\n"
+    "  BETTER_AUTH_URL          the issuer's base URL\n"
+    "  JWT_ISSUER               \"iss\" of a token (default: origin of that)\n"
+    "  JWT_AUDIENCE             \"aud\" of a token (default: the same origin)\n"
+    "  JWT_LEEWAY               seconds that clocks may differ by (10)\n"
+    "  JWT_MAX_LIFETIME         longest life of a token in seconds (86400)\n"
+    "  TODO_DB_DEFAULTS_FILE    a MariaDB option file with a group [todo]\n"
+    "  TODO_LOG                 stderr, syslog, or the absolute path of a "
+    "file\n";
+
 static int
 usage(void)
 {
-	(void)fprintf(stderr,
-	    "usage: todo-fcgi           one worker, on the listening socket "
-	    "0\n"
-	    "       todo-fcgi -w N      N workers, replaced when they die\n"
-	    "       todo-fcgi -t        check the settings\n"
-	    "       todo-fcgi -R        print the routes\n"
-	    "       todo-fcgi -V        print the version\n");
+	(void)fputs(help, stderr);
 	return EX_USAGE;
 }
 
-int
-main(int argc, char *argv[])
+/*
+ * What must be so before anything else is done.  From exec to here a signal
+ * still has the effect that it had in the process that called exec.
+ */
+static void
+secure_process(void)
 {
-	enum { DO_START, DO_CHECK, DO_ROUTES, DO_VERSION } task = DO_START;
-	unsigned long workers = 0;
-	char *end;
-	int option;
+	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ };
+	sigset_t reload;
+	int fd;
+
+	/* HUP waits until it is known who is to have it: the master obeys it,
+	 * a worker ignores it. */
+	(void)sigemptyset(&reload);
+	(void)sigaddset(&reload, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &reload, NULL);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+
+	/* Else the first connection to the database could become descriptor
+	 * 2, and have the log. */
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd < STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
 
 	/* Secrets and tokens are in our memory: no copy of it anywhere.  To
 	 * the kernel 0 means no file, but 1 no file and no pipe either. */
 	if (setrlimit(RLIMIT_CORE, &(struct rlimit) { 1, 1 }) != 0)
 		(void)setrlimit(RLIMIT_CORE, &(struct rlimit) { 0, 0 });
+}
 
-	while ((option = getopt(argc, argv, "tRVw:")) != -1) {
+int
+main(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "routes", no_argument, NULL, 'R' },
+		{ "test", no_argument, NULL, 't' },
+		{ "test-settings", no_argument, NULL, 'T' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "workers", required_argument, NULL, 'w' },
+		{ NULL, 0, NULL, 0 },
+	};
+	unsigned long workers = 0;
+	int option, task = 0;
+	char *end;
+
+	secure_process();
+	while ((option = getopt_long(argc, argv, "hRtTVw:", options, NULL)) !=
+	    -1) {
 		switch (option) {
-		case 't':
-			task = DO_CHECK;
-			break;
+		case 'h':
 		case 'R':
-			task = DO_ROUTES;
-			break;
+		case 't':
+		case 'T':
 		case 'V':
-			task = DO_VERSION;
+			task = option;
 			break;
 		case 'w':
 			errno = 0;
@@ -427,14 +562,19 @@ main(int argc, char *argv[])
 		return usage();
 
 	switch (task) {
-	case DO_START:
-	case DO_CHECK:
-		return run(task == DO_CHECK, argv[0], (unsigned)workers);
-	case DO_ROUTES:
+	case 0:
+		return start(argv[0], (unsigned)workers);
+	case 't':
+	case 'T':
+		return check(task == 't');
+	case 'R':
 		router_print(stdout);
 		break;
-	case DO_VERSION:
+	case 'V':
 		printf("todo-fcgi %s\n", PACKAGE_VERSION);
+		break;
+	default:
+		(void)fputs(help, stdout);
 		break;
 	}
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "notify.h"
 #include "timestamp.h"
 
 /* Times are milliseconds of the monotonic clock. */
@@ -49,6 +50,7 @@ struct worker {
 	unsigned generation;
 	int ready_fd;	  /* where it says that it is ready; then -1 */
 	bool ready;	  /* it has said so */
+	bool successor;	  /* it was started while older ones are well */
 	bool leaving;	  /* it was told to end */
 	int64_t started;  /* when */
 	int64_t deadline; /* when it is killed */
@@ -205,11 +207,13 @@ write_settings(const struct master *m)
 
 /* In the child: become the program, saying on *ready_fd* when it is ready. */
 static _Noreturn void
-become_worker(const struct master *m, int ready_fd, pid_t parent)
+become_worker(
+    const struct master *m, int ready_fd, pid_t parent, bool successor)
 {
+	static char reload[] = "TODO_RELOAD=1";
 	char *arguments[] = { m->program, NULL };
-	char ready[40], settings[40];
-	int settings_fd;
+	char ready[40], settings[40], log[40];
+	int settings_fd, log_fd = log_descriptor();
 	sigset_t none;
 
 	/* A killed master takes its workers along, gently: they finish what
@@ -229,8 +233,17 @@ become_worker(const struct master *m, int ready_fd, pid_t parent)
 		    ready, sizeof(ready), "TODO_READY_FD=%d", ready_fd);
 		(void)snprintf(settings, sizeof(settings),
 		    "TODO_SETTINGS_FD=%d", settings_fd);
-		m->environment[m->descriptors] = ready;
-		m->environment[m->descriptors + 1] = settings;
+		size_t count = m->descriptors;
+
+		m->environment[count++] = ready;
+		m->environment[count++] = settings;
+		if (log_fd >= 0 && fcntl(log_fd, F_SETFD, 0) == 0) {
+			(void)snprintf(
+			    log, sizeof(log), "TODO_LOG_FD=%d", log_fd);
+			m->environment[count++] = log;
+		}
+		if (successor)
+			m->environment[count++] = reload;
 		(void)execve(m->program, arguments, m->environment);
 	}
 	log_process(LOG_LEVEL_ERROR, "worker_not_run", "worker", getpid(),
@@ -238,21 +251,21 @@ become_worker(const struct master *m, int ready_fd, pid_t parent)
 	_exit(EXIT_NOT_RUN);
 }
 
-/* Leave the roll-over at where it is. */
+/* Leave the roll-over where it is, for *reason*. */
 static void
-end_roll(struct master *m)
+end_roll(struct master *m, const char *reason)
 {
 	if (!m->rolling)
 		return;
 	m->rolling = false;
-	log_event(LOG_LEVEL_ERROR, "reload_failed", "reason",
-	    "a new worker did not become ready: the old ones stay", NULL);
+	log_event(LOG_LEVEL_ERROR, "reload_failed", "reason", reason, NULL);
 }
 
 /* Start one worker.  Returns false if that is not possible now. */
 static bool
 start(struct master *m)
 {
+	bool successor = count(m).old != NULL;
 	pid_t self = getpid(), pid = -1;
 	int fds[2] = { -1, -1 };
 	struct worker *w;
@@ -266,20 +279,22 @@ start(struct master *m)
 			(void)close(fds[1]);
 		}
 		free(w);
-		end_roll(m);
+		end_roll(
+		    m, "a new worker cannot be started: the old ones stay");
 		grieve(m);
 		if (!m->proven && m->workers == NULL)
 			stop(m, EXIT_FAILURE);
 		return false;
 	}
 	if (pid == 0)
-		become_worker(m, fds[1], self);
+		become_worker(m, fds[1], self, successor);
 	(void)close(fds[1]);
 	*w = (struct worker) {
 		.next = m->workers,
 		.pid = pid,
 		.generation = m->generation,
 		.ready_fd = fds[0],
+		.successor = successor,
 		.started = now(),
 		.deadline = now() + READY_TIME,
 	};
@@ -350,6 +365,8 @@ hear(struct master *m, struct worker *w)
 	if (read(w->ready_fd, &byte, 1) == 1) {
 		w->ready = true;
 		w->deadline = NEVER;
+		if (!m->proven)
+			notify_ready();
 		m->proven = true;
 	}
 	close_ready_fd(w);
@@ -359,6 +376,8 @@ hear(struct master *m, struct worker *w)
 static void
 bury(struct master *m, struct worker *w, int outcome)
 {
+	static const char refused[] =
+	    "the database refused a new worker: the old ones stay";
 	bool exited = WIFEXITED(outcome);
 	int code = exited ? WEXITSTATUS(outcome) : WTERMSIG(outcome);
 	bool expected = w->leaving && (exited ? code == 0 : code == SIGTERM);
@@ -371,6 +390,10 @@ bury(struct master *m, struct worker *w, int outcome)
 	if (w->leaving)
 		return;
 
+	if (w->successor && exited && code == EX_NOPERM && m->rolling) {
+		end_roll(m, refused);
+		return;
+	}
 	/* One that was ready and ends well was told to, by somebody else. */
 	if (!w->ready ||
 	    (now() - w->started < YOUNG_TIME && !(exited && code == 0)))
@@ -381,7 +404,12 @@ bury(struct master *m, struct worker *w, int outcome)
 	if (!m->proven && exited && (code == EXIT_NOT_RUN || code == EX_USAGE))
 		stop(m, EXIT_FAILURE);
 	if (!w->ready && w->generation == m->generation)
-		end_roll(m);
+		end_roll(m,
+		    exited && code == EX_CONFIG
+			? "a new worker found its settings wrong: the old "
+			  "ones stay"
+			: "a new worker did not become ready: the old ones "
+			  "stay");
 }
 
 /* Collect those that have ended. */
@@ -428,8 +456,9 @@ obey(struct master *m, unsigned number)
 			break;
 		/* The file of the log may have been moved away. */
 		if (log_open(log_target()) != STATUS_OK)
-			log_event(LOG_LEVEL_ERROR, "reload", "reason",
-			    "the log cannot be opened anew", NULL);
+			log_event(LOG_LEVEL_ERROR, "log", "path", log_target(),
+			    "reason", strerror(errno), "consequence",
+			    "the log stays as it was", NULL);
 		log_event(LOG_LEVEL_INFO, "reload", NULL);
 		m->generation++;
 		m->rolling = true;
@@ -478,7 +507,6 @@ open_signals(void)
 {
 	static const int obeyed[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
 		SIGCHLD };
-	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2 };
 	sigset_t set;
 
 	(void)sigemptyset(&set);
@@ -488,8 +516,6 @@ open_signals(void)
 	/* If whoever started us ignored it, nobody would tell how a worker
 	 * ended. */
 	(void)signal(SIGCHLD, SIG_DFL);
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -500,19 +526,25 @@ open_signals(void)
 static bool
 take_environment(struct master *m)
 {
-	static const char ready[] = "TODO_READY_FD=";
-	static const char settings[] = "TODO_SETTINGS_FD=";
+	static const char *const ours[] = { "TODO_READY_FD=",
+		"TODO_SETTINGS_FD=", "TODO_LOG_FD=", "TODO_RELOAD=" };
+	static const size_t our_count = sizeof(ours) / sizeof(ours[0]);
 	size_t count = 0;
 
 	while (environ[count] != NULL)
 		count++;
-	m->environment = calloc(count + 3, sizeof(*m->environment));
+	m->environment = calloc(count + our_count + 1, sizeof(char *));
 	if (m->environment == NULL)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		if (strncmp(environ[i], ready, sizeof(ready) - 1) != 0 &&
-		    strncmp(environ[i], settings, sizeof(settings) - 1) != 0)
+	for (size_t i = 0; i < count; i++) {
+		size_t n = 0;
+
+		while (n < our_count &&
+		    strncmp(environ[i], ours[n], strlen(ours[n])) != 0)
+			n++;
+		if (n == our_count)
 			m->environment[m->descriptors++] = environ[i];
+	}
 	return true;
 }
 

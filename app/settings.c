@@ -37,6 +37,26 @@ struct reading {
 	struct settings *settings;
 };
 
+/* What the program reads. */
+static const char *const own_names[] = {
+	"BETTER_AUTH_SECRET",
+	"BETTER_AUTH_SECRETS",
+	"BETTER_AUTH_SECRET_FILE",
+	"BETTER_AUTH_URL",
+	"JWT_AUDIENCE",
+	"JWT_ISSUER",
+	"JWT_LEEWAY",
+	"JWT_MAX_LIFETIME",
+	"TODO_DB_DEFAULTS_FILE",
+	"TODO_LOG",
+};
+
+/* What the master hands to a worker. */
+static const char *const handed_names[] = { "TODO_LOG_FD", "TODO_READY_FD",
+	"TODO_RELOAD", "TODO_SETTINGS_FD" };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 static enum status
 complain(const struct reading *reading, const char *name, const char *problem)
 {
@@ -318,14 +338,16 @@ read_secret_file(const struct reading *reading, const char *path)
 	static const char name[] = "BETTER_AUTH_SECRET_FILE";
 	/* One byte more shows that a file is too long. */
 	size_t size = SETTINGS_SECRET_LENGTH_MAX + 1, length;
-	char problem[128];
+	char problem[SETTINGS_COMPLAINT_SIZE - 32];
 	char *bytes;
 
 	if ((bytes = cleared_alloc(reading->pool, size)) == NULL)
 		return STATUS_INTERNAL;
 	if (read_bytes(path, bytes, size, &length) != STATUS_OK) {
-		(void)snprintf(problem, sizeof(problem), "cannot be read: %s",
-		    strerror(errno));
+		/* Not whatever stands there: it may be the secret itself. */
+		(void)snprintf(problem, sizeof(problem),
+		    "cannot be read: %s: %s", strerror(errno),
+		    path[0] == '/' ? path : "not an absolute path");
 		return complain(reading, name, problem);
 	}
 	if (memchr(bytes, '\0', length) != NULL)
@@ -345,6 +367,10 @@ read_keys(const struct reading *reading)
 	struct slice secret = lookup(reading, "BETTER_AUTH_SECRET");
 	struct slice file = lookup(reading, "BETTER_AUTH_SECRET_FILE");
 
+	reading->settings->secret_source = secrets.data != NULL
+	    ? "BETTER_AUTH_SECRETS"
+	    : file.data != NULL ? "BETTER_AUTH_SECRET_FILE"
+				: "BETTER_AUTH_SECRET";
 	if (secrets.data != NULL)
 		return read_secrets(reading, secrets);
 	if (secret.data != NULL && file.data != NULL)
@@ -657,6 +683,63 @@ settings_free(struct settings *settings)
 
 	if (owned != NULL)
 		pool_free(owned->pool);
+}
+
+/* Can *a* be made of *b* by at most two insertions, deletions or changes? */
+static bool
+is_near(const char *a, const char *b, unsigned edits)
+{
+	while (*a != '\0' && *a == *b) {
+		a++;
+		b++;
+	}
+	if (*a == '\0' && *b == '\0')
+		return true;
+	if (edits == 0)
+		return false;
+	edits--;
+	return (*a != '\0' && is_near(a + 1, b, edits)) ||
+	    (*b != '\0' && is_near(a, b + 1, edits)) ||
+	    (*a != '\0' && *b != '\0' && is_near(a + 1, b + 1, edits));
+}
+
+static bool
+is_among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+void
+settings_warn(char *const *environment, void (*warn)(const char *warning))
+{
+	char name[64], warning[SETTINGS_COMPLAINT_SIZE];
+
+	for (size_t i = 0; environment[i] != NULL; i++) {
+		size_t length = strcspn(environment[i], "=");
+		const char *near = NULL;
+
+		if (length >= sizeof(name))
+			continue;
+		memcpy(name, environment[i], length);
+		name[length] = '\0';
+		if (is_among(name, own_names, COUNT(own_names)) ||
+		    is_among(name, handed_names, COUNT(handed_names)))
+			continue;
+		for (size_t n = 0; n < COUNT(own_names) && near == NULL; n++)
+			if (is_near(name, own_names[n], 2))
+				near = own_names[n];
+		if (near == NULL && strncmp(name, "JWT_", 4) != 0 &&
+		    strncmp(name, "TODO_", 5) != 0)
+			continue;
+		(void)snprintf(warning, sizeof(warning),
+		    "%s: no setting has this name%s%s", name,
+		    near == NULL ? "" : "; is meant: ",
+		    near == NULL ? "" : near);
+		warn(warning);
+	}
 }
 
 void

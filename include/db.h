@@ -83,6 +83,15 @@ uint64_t db_affected(const struct db *db);
  */
 bool db_deadlocked(const struct db *db);
 
+/*
+ * Was it that the server refuses this account or this database, which trying
+ * again does not mend?  (A server that is away, busy or full is another thing.)
+ */
+bool db_refused(const struct db *db);
+
+/* The last failure, in words. */
+const char *db_reason(const struct db *db);
+
 /* Was it that a table or a column is not there? */
 bool db_lacks_schema(const struct db *db);
 

@@ -14,8 +14,10 @@
  * one with anything but plain visible ASCII in it is quoted, control bytes and
  * bytes past ASCII are escaped as \xNN, so that one event is one line whatever
  * a client sent.  A line that is not taken within a tenth of a second is lost,
- * and so is what follows until lines are taken again.  Nobody logs a token, a
- * body or a parameter.
+ * and so is what follows until lines are taken again; event=log lost=N then
+ * tells how many.  No log, whatever is wrong with it, stops the program.
+ * Where standard error is the journal, each line begins with its priority,
+ * "<6>".  Nobody logs a token, a body or a parameter.
  */
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
@@ -27,6 +29,18 @@ enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
  * called again, to open the file anew after it was moved away.
  */
 enum status log_open(const char *target) MUST_CHECK;
+
+/*
+ * Write to *fd*, a log that the parent process has opened; it is closed when
+ * this program becomes another.
+ */
+void log_inherit(int fd);
+
+/* The descriptor of a log file that log_open() has opened, or -1. */
+int log_descriptor(void);
+
+/* Write nothing from now on. */
+void log_silence(void);
 
 /* Do lines go to standard error? */
 bool log_is_stderr(void);

@@ -27,6 +27,12 @@
  * A worker says that it is ready by writing one byte to the descriptor whose
  * number is in TODO_READY_FD, and closing it.
  *
+ * A worker that starts while there are ready ones from before the last HUP
+ * finds TODO_RELOAD in the environment, and ends with status 77 (EX_NOPERM) if
+ * the database refuses it: better one worker less than one that answers 503.
+ * Where the master has a log file open, its descriptor is in TODO_LOG_FD.
+ * Once the first worker is ready, systemd is told (see notify.h).
+ *
  * Returns the exit status: 0 after TERM; 78 if the first workers find their
  * settings wrong; 1 if nothing can be started.
  */

@@ -14,4 +14,23 @@
  */
 enum status schema_check(struct db *db, struct pool *pool) MUST_CHECK;
 
+/* What there is to know of the database, each text cut to fit. */
+struct schema_facts {
+	char database[65]; /* "" if none is chosen */
+	char user[130];	   /* the account, as the server knows it */
+	char server[160];  /* its host name and version */
+	int64_t version;   /* the newest migration */
+	int64_t time;	   /* its clock, microseconds since 1970 */
+};
+
+/* Ask for *facts*, with memory of *pool*.  Statuses as db_run()'s. */
+enum status schema_describe(struct db *db, struct pool *pool,
+    struct schema_facts *facts) MUST_CHECK;
+
+/*
+ * May the account read, insert, change and delete tasks?  Statuses as
+ * db_run()'s; db_refused() tells of a right that the account lacks.
+ */
+enum status schema_check_grants(struct db *db, struct pool *pool) MUST_CHECK;
+
 #endif

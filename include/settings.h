@@ -19,7 +19,7 @@
 #define SETTINGS_SECRET_LENGTH_MAX 65536
 
 /* Room for a complaint and its NUL. */
-#define SETTINGS_COMPLAINT_SIZE 256
+#define SETTINGS_COMPLAINT_SIZE 512
 
 /* One HMAC key. */
 struct secret {
@@ -40,6 +40,7 @@ struct token_policy {
 struct settings {
 	struct token_policy token;
 	const char *db_defaults_file; /* a MariaDB option file */
+	const char *secret_source;    /* the setting that the secrets are of */
 };
 
 /*
@@ -51,6 +52,13 @@ struct settings {
 enum status settings_read(char *const *environment,
     char complaint[SETTINGS_COMPLAINT_SIZE],
     struct settings **settings) MUST_CHECK;
+
+/*
+ * Call *warn* for each name in *environment* that looks like a setting of the
+ * program's and is none: it begins with JWT_ or TODO_, or is one or two
+ * letters away from one.  (Other names of Better Auth's are the issuer's.)
+ */
+void settings_warn(char *const *environment, void (*warn)(const char *warning));
 
 /* End *settings*, which may be NULL. */
 void settings_free(struct settings *settings);

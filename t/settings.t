@@ -40,7 +40,7 @@ sub share ($setting, $name, $means, %env) {
 sub right ($name, %env) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	share('', $name, undef, %right, %env);
-	my ($exit, $out, $err) = $program->run({ %right, %env }, '-t');
+	my ($exit, $out, $err) = $program->run({ %right, %env }, '-T');
 	is($exit, 0, "right: $name") or diag($out, $err);
 	is(lines("$out$err"), 1, 'and said on one line') or diag($out, $err);
 	unlike("$out$err", qr/xxxxx/, 'which holds no secret');
@@ -49,7 +49,7 @@ sub right ($name, %env) {
 sub wrong ($setting, $name, %env) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	share($setting, $name, undef, %right, %env);
-	my ($exit, $out, $err) = $program->run({ %right, %env }, '-t');
+	my ($exit, $out, $err) = $program->run({ %right, %env }, '-T');
 	is($exit, 78, "wrong: $name") or diag($out, $err);
 	is(lines("$out$err"), 1, 'and said on one line') or diag($out, $err);
 	like("$out$err", qr/\b$setting\b/, "which names $setting");
@@ -97,7 +97,7 @@ wrong('BETTER_AUTH_SECRETS', $_->[0], secrets($_->[1]->@*)) for
 # Where tokens come from.
 wrong('BETTER_AUTH_URL', 'no URL, no issuer', BETTER_AUTH_URL => undef);
 right('issuer and audience without a URL', BETTER_AUTH_URL => undef, JWT_ISSUER => 'me', JWT_AUDIENCE => 'you');
-my ($exit, $out, $err) = $program->run({ %right, BETTER_AUTH_URL => undef, JWT_ISSUER => 'me' }, '-t');
+my ($exit, $out, $err) = $program->run({ %right, BETTER_AUTH_URL => undef, JWT_ISSUER => 'me' }, '-T');
 is($exit, 78, 'wrong: an issuer but no audience');
 like("$out$err", qr/JWT_AUDIENCE|BETTER_AUTH_URL/, 'which is named');
 wrong('BETTER_AUTH_URL', "URL $_", BETTER_AUTH_URL => $_) for 'todo.example', '//todo.example', 'ftp://todo.example', 'https://', 'https:///x', 'http:todo.example/x y', 'https://todo.example:x', 'https://todo.example:99999', 'javascript:alert(1)', ' ';

@@ -25,7 +25,7 @@ my %home = (
 );
 my %own = map { s{.*/}{}r => 1 } grep { /\.h\z/ } keys %source;
 my %libc = map { $_ => 1 } map { "$_.h" } qw(arpa/inet assert ctype endian errno fcntl grp inttypes limits poll pwd sched signal stdalign stdarg stdbool stddef stdint stdio stdlib
-    stdnoreturn string strings sysexits syslog time unistd), map { "sys/$_" } qw(epoll prctl random resource signalfd socket stat sysmacros time types uio un wait file mman);
+    stdnoreturn getopt string strings sysexits syslog time unistd), map { "sys/$_" } qw(epoll prctl random resource signalfd socket stat sysmacros time types un uio wait file mman);
 my %at;
 for my $file (sort keys %source) {
 	for my $header ($source{$file} =~ /^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm) {
@@ -62,8 +62,8 @@ sub walk ($name, @path) {
 }
 walk($_) for sort keys %uses;
 is_deeply(\@circle, [], 'no file includes itself by way of others');
-my %floor = (main => 4, master => 4, dispatch => 4, router => 3, tasks => 3, identity => 3, health => 3, auth => 2, tenant => 2, task_json => 2, task_store => 2,
-    token => 1, db => 1, sql => 1, fcgi => 1, request => 1, response => 1, json => 1, pool => 0, log => 0, settings => 0);
+my %floor = (main => 4, master => 4, dispatch => 4, check => 3, router => 3, tasks => 3, identity => 3, health => 3, auth => 2, tenant => 2, task_json => 2, task_store => 2,
+    schema => 2, token => 1, db => 1, sql => 1, fcgi => 1, request => 1, response => 1, json => 1, pool => 0, log => 0, settings => 0, notify => 0);
 my @up;
 for my $from (grep { exists $floor{$_} } sort keys %uses) {
 	push @up, map { "$from -> $_" } grep { exists $floor{$_} && $floor{$_} > $floor{$from} } $uses{$from}->@*;

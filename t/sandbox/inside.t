@@ -135,6 +135,23 @@ is_deeply(\@where, [], 'the secret is in no environment, argument, log, unit, li
 is(run('stat -c "%a %U %G" /etc/todo-fcgi/secret') =~ s/\n\z//r, '640 root todo', 'its file is root\'s, and the workers may read it');
 is(run('setpriv --reuid=www-data --regid=www-data --clear-groups cat /etc/todo-fcgi/secret') =~ /\Q$SECRET\E/ ? 1 : 0, 0, 'and the web server may not');
 
+# What the journal and systemctl say.
+like(run('journalctl -t todo-fcgi -o cat'), qr/event=ready/, 'journalctl -t todo-fcgi has the lines');
+my $urgent = run('journalctl -t todo-fcgi -p warning -o cat');
+like($urgent, qr/event=worker_died/, 'journalctl -p warning has what went wrong');
+unlike($urgent, qr/level=info/, 'and nothing else');
+my $settings = slurp('/etc/todo-fcgi/settings.env');
+sub settings_are ($text) { open my $file, '>', '/etc/todo-fcgi/settings.env' or die $!; print {$file} $text; close $file }
+settings_are("${settings}JWT_LEEWAY=x\n");
+isnt(system('systemctl restart todo-fcgi 2>/dev/null'), 0, 'systemctl restart with a wrong setting fails');
+like(run('journalctl -t todo-fcgi -p err -o cat'), qr/JWT_LEEWAY: not a whole number/, 'and the journal says which');
+settings_are($settings);
+ok_run('systemctl stop mariadb');
+ok_run('systemctl restart todo-fcgi', 'a start without the database');
+is(ask(GET => '/healthz')->status, 200, 'is over when the first worker answers');
+ok_run('systemctl start mariadb');
+poll('200 on all, once more', sub { !grep { ask(GET => '/api/alice/tasks')->status != 200 } 1 .. 30 });
+
 my $log = run('journalctl -u todo-fcgi -o cat');
 my @died = grep { !/signal=(?:9|11)\b/ } $log =~ /^(.*event=worker_died.*)$/mg;
 is_deeply(\@died, [], 'no worker has died of a forbidden call, or otherwise');

@@ -1,0 +1,35 @@
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdbool.h>
+
+#include "db.h"
+#include "pool.h"
+#include "settings.h"
+#include "status.h"
+
+/*
+ * After db_connect() has returned *connected*: why would the database answer
+ * no request, however often it is tried?  The account or the database is
+ * refused, or the schema is not there.  NULL if there is no such reason; that
+ * the database is away is none.
+ */
+const char *check_refusal(
+    struct db *db, struct pool *pool, enum status connected);
+
+/*
+ * Call *warn* for each line in the group [todo] of the option file *path* that
+ * the library would take no notice of, or misread: a key that it does not
+ * know, a number with a suffix.
+ */
+void check_option_file(const char *path, void (*warn)(const char *warning));
+
+/*
+ * Check what can be wrong beyond the form of *settings*, *with_database* by
+ * logging in as a worker does, and print what is in force, or one line that
+ * says what is wrong.  Returns the exit status: 0, 78 (EX_CONFIG) if something
+ * is wrong, 69 (EX_UNAVAILABLE) if the database is away.
+ */
+int check_settings(const struct settings *settings, bool with_database);
+
+#endif
