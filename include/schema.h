@@ -24,8 +24,8 @@ struct schema_facts {
 };
 
 /* Ask for *facts*, with memory of *pool*.  Statuses as db_run()'s. */
-enum status schema_describe(struct db *db, struct pool *pool,
-    struct schema_facts *facts) MUST_CHECK;
+enum status schema_describe(
+    struct db *db, struct pool *pool, struct schema_facts *facts) MUST_CHECK;
 
 /*
  * May the account read, insert, change and delete tasks?  Statuses as
