@@ -864,6 +864,7 @@ db_refused(const struct db *db)
 	case ER_MUST_CHANGE_PASSWORD_LOGIN:
 	case ER_ACCOUNT_HAS_BEEN_LOCKED:
 	case CR_AUTH_PLUGIN_CANNOT_LOAD:
+	case CR_NET_PACKET_TOO_LARGE: /* for max-allowed-packet */
 		return true;
 	default:
 		return false;
