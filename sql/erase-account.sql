@@ -12,7 +12,7 @@ SET NAMES utf8mb4 COLLATE utf8mb4_bin, SESSION
 	sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
 	autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,
 	sql_select_limit = 18446744073709551615, sql_safe_updates = 0,
-	sql_big_selects = 1, foreign_key_checks = 1;
+	sql_big_selects = 1, foreign_key_checks = 1, max_statement_time = 0;
 
 DELIMITER //
 

@@ -33,6 +33,8 @@ my @settings = (
 	[autocommit => 0], [completion_type => "'CHAIN'"], [time_zone => "'-11:00'"],
 	[collation_server => "'latin1_swedish_ci'"], [collation_connection => "'utf8mb4_turkish_ci'"],
 	[tx_read_only => 1], [tx_isolation => "'READ-UNCOMMITTED'"], [sql_select_limit => 1],
+	[max_statement_time => 0.0001], [check_constraint_checks => 0],
+	[default_storage_engine => "'Aria'"], [sql_auto_is_null => 1],
 	[foreign_key_checks => 0], [unique_checks => 0], [sql_safe_updates => 1],
 	[init_connect => q{'SET autocommit = 0, sql_mode = "NO_BACKSLASH_ESCAPES", sql_select_limit = 1'}],
 );
@@ -66,16 +68,16 @@ sub auth ($method, $path, $body = undef) {
 
 # New connections, so that what is set for the server holds for them.
 sub end_connections {
-	$stack->sql("KILL CONNECTION $_->[0]") for $stack->sql("SELECT ID FROM
+	$stack->sql("KILL CONNECTION $_->[0]") for $stack->sql("SET max_statement_time = 0; SELECT ID FROM
 	    information_schema.PROCESSLIST WHERE USER IN ('todo', 'better_auth')");
-	poll { !$stack->sql("SELECT ID FROM information_schema.PROCESSLIST
+	poll { !$stack->sql("SET max_statement_time = 0; SELECT ID FROM information_schema.PROCESSLIST
 	    WHERE USER IN ('todo', 'better_auth') AND COMMAND <> 'Killed'")
 	    || $stack->sql("SELECT 1") } 'the connections have ended';
 }
 
 # The value of `sql`, by a session that sets what it needs itself.
 sub value ($sql) {
-	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT,
+	my ($row) = $stack->sql("SET SESSION max_statement_time = 0, sql_mode = '', sql_select_limit = DEFAULT,
 	    autocommit = 1, tx_isolation = 'REPEATABLE-READ'; $sql");
 	return $row->[0];
 }
@@ -149,7 +151,7 @@ sub migrate_holds ($file) {
 	my $todo = value("SELECT GROUP_CONCAT(COLUMN_NAME, COLUMN_TYPE, COALESCE(COLLATION_NAME, '')
 	    ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'todo' AND TABLE_NAME = 'tasks'");
 	return "the columns are $like" if $like ne $todo;
-	$stack->sql("SET SESSION tx_read_only = 0; DROP DATABASE $database");
+	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database");
 	return 'ok';
 }
 
@@ -200,7 +202,7 @@ for (@settings) {
 	    substr "all hold with $name = $value", 0, 90) or diag(explain(\%tried));
 	my $old = $before{ uc $name } // '';
 	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0; SET GLOBAL $name = "
-	    . ($old =~ /\A\d+\z/ ? $old : "'$old'"));
+	    . ($old =~ /\A[\d.]+\z/ ? $old : "'$old'"));
 }
 for (@files) {
 	my ($name) = @$_;

@@ -22,7 +22,8 @@ const SESSION = "SET NAMES utf8mb4 COLLATE utf8mb4_bin, SESSION"
 	+ " autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,"
 	+ " time_zone = '+00:00', sql_select_limit = 18446744073709551615,"
 	+ " sql_safe_updates = 0, sql_big_selects = 1, foreign_key_checks = 1,"
-	+ " unique_checks = 1, default_storage_engine = InnoDB";
+	+ " unique_checks = 1, max_statement_time = 0,"
+	+ " default_storage_engine = InnoDB";
 
 export function createDatabase(uri) {
 	const pool = createPool({ uri, timezone: "Z", connectTimeout: 2000 });
