@@ -38,20 +38,21 @@ static const char *const option_keys[] = { "bind-address", "character-sets-dir",
 	"default-auth", "default-character-set", "disable-local-infile", "host",
 	"init-command", "interactive-timeout", "local-infile",
 	"max-allowed-packet", "multi-queries", "multi-results",
-	"multi-statements", "password", "pipe", "plugin-dir", "port",
-	"protocol", "report-data-truncation", "restricted-auth",
-	"return-found-rows", "secure-auth", "server-public-key",
-	"shared-memory-base-name", "socket", "ssl-ca", "ssl-capath", "ssl-cert",
-	"ssl-cipher", "ssl-crl", "ssl-crlpath", "ssl-enforce", "ssl-fp",
-	"ssl-fp-list", "ssl-fplist", "ssl-key", "ssl-passphrase",
-	"ssl-verify-server-cert", "timeout", "tls-ca", "tls-capath", "tls-cert",
-	"tls-cipher", "tls-crl", "tls-crlpath", "tls-enforce", "tls-fp",
-	"tls-fplist", "tls-key", "tls-passphrase", "tls-verify-peer",
-	"tls-version", "user" };
+	"multi-statements", "net-buffer-length", "password", "pipe",
+	"plugin-dir", "port", "protocol", "reconnect", "report-data-truncation",
+	"restricted-auth", "return-found-rows", "secure-auth",
+	"server-public-key", "shared-memory-base-name", "socket", "ssl-ca",
+	"ssl-capath", "ssl-cert", "ssl-cipher", "ssl-crl", "ssl-crlpath",
+	"ssl-enforce", "ssl-fp", "ssl-fp-list", "ssl-fplist", "ssl-key",
+	"ssl-passphrase", "ssl-verify-server-cert", "timeout", "tls-ca",
+	"tls-capath", "tls-cert", "tls-cipher", "tls-crl", "tls-crlpath",
+	"tls-enforce", "tls-fp", "tls-fplist", "tls-key", "tls-passphrase",
+	"tls-verify-peer", "tls-version", "user" };
 
 /* Those whose value is a number, of which the library reads the digits. */
 static const char *const number_keys[] = { "connect-timeout",
-	"interactive-timeout", "max-allowed-packet", "port", "timeout" };
+	"interactive-timeout", "max-allowed-packet", "net-buffer-length",
+	"port", "timeout" };
 
 static bool
 is_among(const char *key, const char *const *keys, size_t count)
@@ -89,15 +90,16 @@ judge_option(const char *line, char key[32])
 	return NULL;
 }
 
-void
+unsigned
 check_option_file(const char *path, void (*warn)(const char *warning))
 {
+	unsigned warnings = 0;
 	char line[1024], key[32], warning[SETTINGS_COMPLAINT_SIZE];
 	bool ours = false;
 	FILE *file;
 
 	if ((file = fopen(path, "re")) == NULL)
-		return;
+		return 0;
 	while (fgets(line, sizeof(line), file) != NULL) {
 		const char *text = line + strspn(line, " \t\r\n");
 		const char *problem;
@@ -111,8 +113,10 @@ check_option_file(const char *path, void (*warn)(const char *warning))
 		(void)snprintf(warning, sizeof(warning),
 		    "TODO_DB_DEFAULTS_FILE: %s: %s: %s", key, problem, path);
 		warn(warning);
+		warnings++;
 	}
 	(void)fclose(file);
+	return warnings;
 }
 
 /* Print *value*, with control characters shown as "?". */
@@ -215,8 +219,7 @@ check_settings(const struct settings *settings, bool with_database)
 	struct db *db;
 
 	settings_warn(environ, print_warning);
-	check_option_file(settings->db_defaults_file, complain_option);
-	if (option_complaint)
+	if (check_option_file(settings->db_defaults_file, complain_option) > 0)
 		return EX_CONFIG;
 	if (with_database) {
 		pool = pool_new(POOL_CAP);

@@ -32,17 +32,20 @@
  * What statements rely on, whatever the server's defaults, its init_connect and
  * the option file say: text is UTF-8 and none of it is cut to fit; each
  * statement is a transaction of its own unless db_begin() began one, and COMMIT
- * begins no other; unique keys are checked; no limit hides rows.  The server
- * gives up before this program does, for a lock or for want of speed, so that
- * the server ends what takes too long, and the connection is kept.
+ * begins no other; unique keys are checked; no limit hides rows; titles sort by
+ * all of their characters.  Setting autocommit to 0 and then to 1 commits a
+ * transaction that init_connect began.  The server gives up before this program
+ * does, for a lock or for want of speed, so that the server ends what takes too
+ * long, and the connection is kept.
  */
 static const char session[] =
     "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION"
     " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-    " autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,"
-    " tx_isolation = 'REPEATABLE-READ', unique_checks = 1,"
+    " autocommit = 0, autocommit = 1, completion_type = 'NO_CHAIN',"
+    " tx_read_only = 0, tx_isolation = 'REPEATABLE-READ', unique_checks = 1,"
     " sql_select_limit = 18446744073709551615, sql_safe_updates = 0,"
-    " sql_big_selects = 1, max_statement_time = 0.8";
+    " sql_big_selects = 1, max_sort_length = 1024,"
+    " max_statement_time = 0.8";
 
 /* A statement that is prepared, or an empty place for one: *stmt* is NULL. */
 struct prepared {
@@ -864,6 +867,7 @@ db_refused(const struct db *db)
 	case ER_MUST_CHANGE_PASSWORD_LOGIN:
 	case ER_ACCOUNT_HAS_BEEN_LOCKED:
 	case CR_AUTH_PLUGIN_CANNOT_LOAD:
+	case CR_NET_PACKET_TOO_LARGE: /* for max-allowed-packet */
 		return true;
 	default:
 		return false;

@@ -29,6 +29,13 @@
  */
 #define PEER_SECONDS 2
 
+/*
+ * Milliseconds after which a worker looks for a connection that nobody told it
+ * of: the kernel tells one worker of each, and if that worker is killed before
+ * it takes the connection, the kernel tells no other.
+ */
+#define LOOK_AGAIN 500
+
 /* The longest id of a request, in bytes; nginx's have 32. */
 #define REQUEST_ID_MAX 128
 
@@ -163,7 +170,8 @@ fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask)
 {
 	struct epoll_event event;
 
-	if (epoll_pwait(fcgi->poller, &event, 1, -1, mask) > 0)
+	/* Nothing within that time is worth a look, too. */
+	if (epoll_pwait(fcgi->poller, &event, 1, LOOK_AGAIN, mask) >= 0)
 		return true;
 	set_deadline(0); /* if it was that of the last answer */
 	return false;

@@ -82,13 +82,14 @@ static bool
 stderr_is_journal(void)
 {
 	const char *text = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
+	char expected[64];
 	struct stat st;
 
-	return text != NULL &&
-	    sscanf(text, "%llu:%llu", &device, &inode) == 2 &&
-	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
-	    st.st_ino == inode;
+	if (text == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	(void)snprintf(expected, sizeof(expected), "%llu:%llu",
+	    (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return strcmp(text, expected) == 0;
 }
 
 /* The timer's signal has nothing to do but to end a write that waits. */

@@ -404,6 +404,7 @@ start(const char *called, unsigned workers)
 	char complaint[SETTINGS_COMPLAINT_SIZE];
 	enum status log_status = prepare_log(complaint), status;
 	struct settings *settings;
+	unsigned warnings = 0;
 	int exit_status;
 
 	/* A log that cannot be opened stops nobody: its lines go where they
@@ -416,12 +417,17 @@ start(const char *called, unsigned workers)
 		tell_complaint(complaint);
 		return status == STATUS_INVALID ? EX_CONFIG : EX_OSERR;
 	}
-	/* What the master has said, its workers need not. */
-	if (getenv("TODO_SETTINGS_FD") == NULL) {
+	/* What the master has said, its workers need not; but whoever would
+	 * take the place of a worker that may be well takes no option file
+	 * that the library reads otherwise than it is meant. */
+	if (getenv("TODO_SETTINGS_FD") == NULL)
 		settings_warn(environ, log_warning);
-		check_option_file(settings->db_defaults_file, log_warning);
-	}
-	if (workers > 0) {
+	if (getenv("TODO_SETTINGS_FD") == NULL || getenv("TODO_RELOAD") != NULL)
+		warnings = check_option_file(
+		    settings->db_defaults_file, log_warning);
+	if (getenv("TODO_RELOAD") != NULL && warnings > 0) {
+		exit_status = EX_CONFIG;
+	} else if (workers > 0) {
 		exit_status = supervise(called, workers);
 	} else {
 		settings_scrub(environ);

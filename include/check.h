@@ -20,9 +20,10 @@ const char *check_refusal(
 /*
  * Call *warn* for each line in the group [todo] of the option file *path* that
  * the library would take no notice of, or misread: a key that it does not
- * know, a number with a suffix.
+ * know, a number with a suffix.  Returns how many there are.
  */
-void check_option_file(const char *path, void (*warn)(const char *warning));
+unsigned check_option_file(
+    const char *path, void (*warn)(const char *warning));
 
 /*
  * Check what can be wrong beyond the form of *settings*, *with_database* by

@@ -26,8 +26,9 @@ void fcgi_free(struct fcgi *fcgi);
 
 /*
  * Wait for a connection, with the signal mask *mask* meanwhile.  False if a
- * signal came first.  Of several processes that wait, one is woken by each
- * connection (now and then another, too).
+ * signal came first.  Of several processes that wait, the kernel wakes one for
+ * each connection (now and then another, too).  Twice a second true without a
+ * connection, to find one whose process was killed before it took it.
  */
 bool fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask);
 

@@ -15,12 +15,13 @@
 -- the program's log; titles and descriptions are in backups and, while it is
 -- kept, in the binary log.
 
--- What this relies on, however the server and the client are set.
+-- What this relies on, however the server and the client are set.  Setting
+-- autocommit to 0 and then to 1 commits a transaction that was begun before.
 SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION
-	sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+	sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 0,
 	autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,
 	sql_select_limit = 18446744073709551615, sql_safe_updates = 0,
-	sql_big_selects = 1, max_statement_time = 0;
+	max_statement_time = 0, sql_big_selects = 1;
 
 DELIMITER //
 

@@ -73,6 +73,9 @@ for my $name (sort keys %wrong) {
 	is((checked(options('usr=todo'), '-T'))[0], 78, 'but at the option file it does');
 }
 
+# Keys that the library knows, and that few people use.
+is((checked(options("$_ = 1"), '-T'))[2], '', "$_ is known") for qw(reconnect net-buffer-length net_buffer_length);
+
 # Names.
 for (['JWT_ISUER', 'JWT_ISSUER'], ['BETTER_AUTH_SERCET', 'BETTER_AUTH_SECRET'], ['TODO_LOGS', 'TODO_LOG'], ['TODO_DATABASE', undef]) {
 	my ($name, $meant) = @$_;
@@ -100,14 +103,14 @@ my $cnf = spew("$dir/pool.cnf", $right);
 my $pool = $program->pool(master => 2, TODO_DB_DEFAULTS_FILE => $cnf);
 sub status () { $stack->fastcgi($pool)->send('GET', "/api/$id/tasks", [[Authorization => 'Bearer ' . $stack->token_of($id)]])->status }
 poll { my @w = $pool->workers; @w == 2 && eval { status() } == 200 } 'a pool answers';
-for my $name ('a wrong user', 'a wrong database', 'a database of another kind') {
+for my $name ('a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key', 'a number with a suffix') {
 	my (undef, @lines) = $wrong{$name}->@*;
 	my @old = sort $pool->workers;
 	my $from = length $pool->log;
 	spew($cnf, options(@lines));
 	$pool->signal('HUP');
-	poll { substr($pool->log, $from) =~ /event=reload_failed reason="the database refused a new worker/ } "$name, then a reload: it fails, and says why";
-	like(substr($pool->log, $from), qr/event=database [^\n]*errno=\d+ [^\n]*|event=stop [^\n]*schema/, 'with the error');
+	poll { substr($pool->log, $from) =~ /event=reload_failed reason="(?:the database refused a new worker|a new worker found its settings wrong)/ } "$name, then a reload: it fails, and says why";
+	like(substr($pool->log, $from), qr/event=database [^\n]*errno=\d+ [^\n]*|event=stop [^\n]*schema|event=settings [^\n]*\w+: /, 'with the error');
 	poll { my @now = sort $pool->workers; "@now" eq "@old" } 'the old workers are there, and no other';
 	is(status(), 200, 'and answer');
 }

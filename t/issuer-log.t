@@ -166,6 +166,34 @@ for my $kind ('pipe', 'socket') {
 	is($one->stop, 'status 0', "a stuck $kind: it stops when it is told to");
 }
 
+# --- signals ------------------------------------------------------------------
+
+# Ports that the process listens on, which is none: it has its socket.
+sub ports ($pid) {
+	my %inode = map { (readlink) =~ /\Asocket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
+	my @lines = map { open my $f, '<', $_ or die $!; <$f> } '/proc/net/tcp', '/proc/net/tcp6';
+	return grep { my @c = split; ($c[3] // '') eq '0A' && $inode{ $c[9] } } @lines;
+}
+sub has_begun ($pid) {
+	open my $f, '<', "/proc/$pid/status" or return 0;
+	local $/;
+	return (<$f> // '') =~ /^SigCgt:\s+[0-9a-f]*([0-9a-f]{8})$/m && hex($1) & 1;
+}
+for my $round (1 .. 3) {
+	my $one = One->start($null);
+	poll { has_begun($one->{pid}) } 'it takes signals';
+	my $sent = 0;
+	until ($sent > 20 && -S $one->{path} || $one->ended || $sent > 2000) {
+		kill +(qw(HUP USR1 USR2))[$sent++ % 3] => $one->{pid};
+		select undef, undef, undef, rand 0.02;
+	}
+	ok($one->ready, "$sent HUPs, USR1s and USR2s while it starts: it starts");
+	kill $_ => $one->{pid} for qw(HUP USR1 USR2) x 5;
+	is_deeply($one->complain(5), { 403 => 5 }, 'and goes on');
+	is_deeply([ports($one->{pid})], [], 'and opens no debugger');
+	is($one->stop, 'status 0', 'until TERM');
+}
+
 # --- what belongs to no request ---------------------------------------------
 
 # A timer and a promise of somebody's that fail, three seconds after the start and from then on.

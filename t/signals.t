@@ -3,11 +3,12 @@
 
 use v5.36;
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/lib", "$FindBin::Bin/faults";
 use POSIX qw(O_NONBLOCK O_WRONLY);
 use Test::More;
 use Time::HiRes ();
 use Facts;
+use Faults;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
@@ -53,51 +54,85 @@ for (['a worker', sub { $program->worker(@_) }], ['a master', sub { $program->po
 	}
 }
 
-# At random moments of the first 50 ms, from the program's own first line on.
-# (Between exec and there no program can keep a signal from ending it.)
-{
-	my $begun = sub ($pid) {
-		open my $f, '<', "/proc/$pid/status" or return 0;
-		local $/;
-		return (<$f> // '') =~ /^SigIgn:\s+[0-9a-f]*([0-9a-f]{8})$/m && hex($1) & 1 << 9;
-	};
-	my $lost = 0;
-	for (1 .. 33) {
-		my $master = $program->pool(master => 1);
-		1 until $begun->($master->pid) || defined $master->ended;
-		my $until = Time::HiRes::time() + rand 0.05;
-		do { kill HUP => $master->pid; kill USR1 => $master->pid, $master->workers } while Time::HiRes::time() < $until;
-		$lost++ if defined $master->ended;
-		$master->signal('TERM');
-		# Before it has begun to tend workers TERM itself ends it.
-		$lost++ if ($master->wait // 'still there') !~ /\A(?:0|signal 15)\z/;
-	}
-	is($lost, 0, '33 starts with HUPs and USR1s, then TERM: each is there until TERM, which ends it');
+# At a random moment of the first 50 ms of a start, from the program's own first
+# line on (between exec and there no program can keep a signal from ending it),
+# of a reload, and of a stop.
+my $EACH = long(6, 100);
+sub has_begun ($pid) {
+	open my $f, '<', "/proc/$pid/status" or return 0;
+	local $/;
+	return (<$f> // '') =~ /^SigIgn:\s+[0-9a-f]*([0-9a-f]{8})$/m && hex($1) & 1 << 9;
+}
+sub soon { select undef, undef, undef, rand 0.05 }
+sub is_whole ($pool) {
+	return eval { poll { my @w = $pool->workers; @w == 2 && status($pool) eq 200 } 'a pool of two answers'; 1 };
+}
+# Ended by TERM, with none of its workers left. Before the master has begun to tend
+# workers, TERM itself ends it.
+sub is_gone ($pool, @workers) {
+	return 'still there' if !defined(my $status = $pool->wait);
+	return "exit $status" if $status !~ /\A(?:0|signal 15)\z/;
+	my $left = 0;
+	eval { poll { !($left = grep { kill 0, $_ } @workers) } 'the workers are gone' };
+	return $left ? "$left workers left" : '';
+}
+sub stop_pool ($pool) {
+	my @workers = $pool->workers;
+	$pool->signal('TERM');
+	return is_gone($pool, @workers);
 }
 
-# Of a reload.
+my %then = (
+	start => sub ($signal) {
+		my $pool = $program->pool(master => 2);
+		1 until has_begun($pool->pid) || defined $pool->ended;
+		soon();
+		my @workers = $pool->workers;
+		kill $signal => $pool->pid, $signal eq 'USR1' ? @workers : ();
+		return is_gone($pool, @workers) if $signal eq 'TERM';
+		return is_whole($pool) ? stop_pool($pool) : 'not whole';
+	},
+	reload => sub ($signal) {
+		my $pool = $program->pool(master => 2);
+		is_whole($pool) or return 'did not start';
+		$pool->signal('HUP');
+		soon();
+		my @workers = $pool->workers;
+		kill $signal => $pool->pid, $signal eq 'TERM' ? () : @workers;
+		return is_gone($pool, @workers) if $signal eq 'TERM';
+		return 'a worker died' if $pool->log =~ /event=worker_died/;
+		return is_whole($pool) ? stop_pool($pool) : 'not whole';
+	},
+	stop => sub ($signal) {
+		my $pool = $program->pool(master => 2);
+		is_whole($pool) or return 'did not start';
+		my @workers = $pool->workers;
+		$pool->signal('TERM');
+		soon();
+		kill $signal => $pool->pid, $signal eq 'TERM' ? () : grep { kill 0, $_ } @workers;
+		return is_gone($pool, @workers);
+	},
+);
+my $wrong = 0;
+for my $phase (qw(start reload stop)) {
+	for my $signal (qw(HUP TERM USR1)) {
+		my @wrong = grep { length } map { $then{$phase}->($signal) } 1 .. $EACH;
+		is_deeply(\@wrong, [], "$EACH times $signal in the first 50 ms of a $phase");
+		$wrong += @wrong;
+	}
+}
+figure('signals at any moment', 9 * $EACH . " signals in the first 50 ms of a start, a reload or a stop: $wrong did not leave the pool as the last one asked for");
+
+# Storms.
 my $pool = $program->pool(master => 2);
-poll { my @w = $pool->workers; @w == 2 && status($pool) eq 200 } 'a pool answers';
+ok(is_whole($pool), 'a pool answers');
 for (1 .. 100) {
 	kill HUP => $pool->pid;
 	kill((qw(USR1 HUP USR2))[$_ % 3] => $pool->pid, $pool->workers);
-	select undef, undef, undef, rand 0.05;
+	soon();
 }
-poll { my @w = $pool->workers; @w == 2 && status($pool) eq 200 } '100 HUPs, and USR1s and USR2s to all: the pool is there';
+ok(is_whole($pool), '100 HUPs, and USR1s and USR2s to all: the pool is there');
 ok(!defined $pool->ended, 'and so is its master');
 unlike($pool->log, qr/event=worker_died/, 'and none of them has ended a worker');
-
-# Of an end.
-for (1 .. 10) {
-	my $ending = $program->pool(master => 2);
-	poll { my @w = $ending->workers; @w == 2 && status($ending) eq 200 } 'a pool answers';
-	my @workers = $ending->workers;
-	kill HUP => $ending->pid;
-	select undef, undef, undef, rand 0.01;
-	$ending->signal('TERM');
-	kill HUP => $ending->pid for 1 .. 5;
-	is($ending->wait, 0, 'TERM among HUPs ends it');
-	is(scalar(grep { kill 0, $_ } @workers), 0, 'and every worker');
-}
 
 $stack->done;

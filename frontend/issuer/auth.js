@@ -14,16 +14,21 @@ import { BASE_PATH } from "./settings.js";
 // - mysql2 writes values into statements itself and escapes them with
 //   backslashes: under NO_BACKSLASH_ESCAPES a value would become SQL;
 // - a text that does not fit its column is an error, and is not cut;
-// - each statement is committed, and no limit hides rows;
+// - each statement is committed, and no limit hides rows; setting autocommit to
+//   0 and then to 1 commits a transaction that init_connect began;
+// - a TIMESTAMP column changes only when a statement says so: with implicit
+//   defaults each change of a session would end it;
 // - the TIMESTAMP columns that Better Auth makes hold UTC: with a time zone
 //   that has summer time, an hour of each spring could not be stored.
 const SESSION = "SET NAMES utf8mb4 COLLATE utf8mb4_bin, SESSION"
 	+ " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-	+ " autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,"
-	+ " time_zone = '+00:00', sql_select_limit = 18446744073709551615,"
+	+ " autocommit = 0, autocommit = 1, completion_type = 'NO_CHAIN',"
+	+ " tx_read_only = 0, time_zone = '+00:00',"
+	+ " sql_select_limit = 18446744073709551615,"
 	+ " sql_safe_updates = 0, sql_big_selects = 1, foreign_key_checks = 1,"
 	+ " unique_checks = 1, max_statement_time = 0,"
-	+ " default_storage_engine = InnoDB";
+	+ " default_storage_engine = InnoDB,"
+	+ " explicit_defaults_for_timestamp = 1";
 
 export function createDatabase(uri) {
 	const pool = createPool({ uri, timezone: "Z", connectTimeout: 2000 });

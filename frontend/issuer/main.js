@@ -3,6 +3,7 @@
 // Exit status: 0 after SIGTERM or SIGINT, 78 if a setting is wrong, 1 if the
 // database or the address to listen on cannot be had.
 
+import "./signals.js";
 import { rmSync, statSync } from "node:fs";
 import { createConnection } from "node:net";
 import { createAuth, createDatabase, migrate } from "./auth.js";

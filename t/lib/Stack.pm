@@ -47,6 +47,7 @@ sub new ($class, %o) {
 		users => 0, faults => [], ids => {}, expected => [], statuses => {},
 	}, $class;
 	push @running, $self;
+	plan skip_all => 'Better Auth is not here' if $o{issuer} && !defined $self->frontend;
 	if (defined $dir) {
 		$self->{from}{$_} = -s "$dir/log/$_" // 0 for qw(todo.log nginx-error.log issuer.log);
 		$self->{reports} = { map { $_ => 1 } $self->_reports };

@@ -384,8 +384,13 @@ files(void)
 
 	ok(read_entries(entries, &settings) == STATUS_INVALID &&
 		complains("BETTER_AUTH_SECRET_FILE: cannot be read: No such") &&
+		strstr(complaint, "nonexistent") != NULL,
+	    "no such file, with its path");
+	entries[0] = "BETTER_AUTH_SECRET_FILE=nonexistent";
+	ok(read_entries(entries, &settings) == STATUS_INVALID &&
+		complains("BETTER_AUTH_SECRET_FILE: cannot be read: No such") &&
 		strstr(complaint, "nonexistent") == NULL,
-	    "no such file");
+	    "what is no absolute path may be the secret, and is not told");
 	entries[0] = "BETTER_AUTH_SECRET_FILE=/tmp";
 	ok(read_entries(entries, &settings) == STATUS_INVALID &&
 		complains("BETTER_AUTH_SECRET_FILE: cannot be read: Is a dir"),
