@@ -26,7 +26,8 @@ const SESSION = "SET NAMES utf8mb4 COLLATE utf8mb4_bin, SESSION"
 	+ " tx_read_only = 0, time_zone = '+00:00',"
 	+ " sql_select_limit = 18446744073709551615,"
 	+ " sql_safe_updates = 0, sql_big_selects = 1, foreign_key_checks = 1,"
-	+ " unique_checks = 1, default_storage_engine = InnoDB,"
+	+ " unique_checks = 1, max_statement_time = 0,"
+	+ " default_storage_engine = InnoDB,"
 	+ " explicit_defaults_for_timestamp = 1";
 
 export function createDatabase(uri) {
