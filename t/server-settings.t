@@ -39,7 +39,7 @@ my @settings = (
 	[tx_read_only => 1], [tx_isolation => "'READ-UNCOMMITTED'"], [sql_select_limit => 1],
 	[foreign_key_checks => 0], [unique_checks => 0], [sql_safe_updates => 1],
 	[default_storage_engine => "'MyISAM'"], [explicit_defaults_for_timestamp => 0],
-	[max_sort_length => 64], [max_statement_time => 20], [check_constraint_checks => 0],
+	[max_sort_length => 64], [max_statement_time => 0.0001], [check_constraint_checks => 0],
 	[init_connect => q{'SET autocommit = 0, sql_mode = "NO_BACKSLASH_ESCAPES",
 	    sql_select_limit = 1'}],
 	[init_connect => "'START TRANSACTION'"],
@@ -85,7 +85,7 @@ sub auth ($method, $path, $body = undef) {
 
 # New connections, so that what is set for the server holds for them.
 sub end_connections {
-	my @ids = map { $_->[0] } $stack->sql("SET SESSION sql_select_limit = DEFAULT;
+	my @ids = map { $_->[0] } $stack->sql("SET SESSION max_statement_time = 0, sql_select_limit = DEFAULT;
 	    SELECT ID FROM information_schema.PROCESSLIST WHERE USER IN ('todo', 'better_auth')");
 	eval { $stack->sql("KILL CONNECTION $_") } for @ids;
 	my $ids = join ',', 0, @ids;
@@ -95,7 +95,7 @@ sub end_connections {
 
 # The value of `sql`, by a session that sets what it needs itself.
 sub value ($sql, $column = 0) {
-	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT,
+	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT, max_statement_time = 0,
 	    autocommit = 1, tx_isolation = 'REPEATABLE-READ'; $sql");
 	return $row->[$column];
 }
@@ -170,7 +170,7 @@ sub migrate_holds ($file) {
 	return "status: $status $out" if $status != 0 || $out !~ /\Aapplied  0001-tasks\n\z/;
 	my $like = value("SHOW CREATE TABLE $database.tasks", 1);
 	return "the table is $like" if $like ne value('SHOW CREATE TABLE todo.tasks', 1);
-	$stack->sql("SET SESSION tx_read_only = 0; DROP DATABASE $database");
+	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database");
 	return 'ok';
 }
 
@@ -234,7 +234,7 @@ sub issuer_migrates {
 		my $made = value("SHOW CREATE TABLE $database.$_", 1);
 		return "$_: $made" if $made ne value("SHOW CREATE TABLE better_auth.$_", 1);
 	}
-	$stack->sql("SET SESSION tx_read_only = 0; DROP DATABASE $database;
+	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database;
 	    DROP USER 'i$database'\@localhost");
 	return 'ok';
 }
@@ -272,7 +272,7 @@ for (@settings) {
 	    backup => "$name $value" =~ /sql_select_limit/ ? 'refused ' : "dumped\n" },
 	    substr "all hold with $name = $value", 0, 90) or diag(explain(\%tried));
 	my $old = $before{ uc $name } // '';
-	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0; SET GLOBAL $name = "
+	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0, max_statement_time = 0; SET GLOBAL $name = "
 	    . ($old =~ /\A[\d.]+\z/ ? $old : "'$old'"));
 }
 for (@files) {
