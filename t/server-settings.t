@@ -85,7 +85,8 @@ sub auth ($method, $path, $body = undef) {
 
 # New connections, so that what is set for the server holds for them.
 sub end_connections {
-	my @ids = map { $_->[0] } $stack->sql("SET SESSION max_statement_time = 0, sql_select_limit = DEFAULT;
+	my @ids = map { $_->[0] } $stack->sql("SET SESSION max_statement_time = 0,
+	    sql_select_limit = DEFAULT;
 	    SELECT ID FROM information_schema.PROCESSLIST WHERE USER IN ('todo', 'better_auth')");
 	eval { $stack->sql("KILL CONNECTION $_") } for @ids;
 	my $ids = join ',', 0, @ids;
@@ -94,10 +95,16 @@ sub end_connections {
 }
 
 # The value of `sql`, by a session that sets what it needs itself.
-sub value ($sql, $column = 0) {
-	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT, max_statement_time = 0,
-	    autocommit = 1, tx_isolation = 'REPEATABLE-READ'; $sql");
-	return $row->[$column];
+sub value ($sql) {
+	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT,
+	    max_statement_time = 0, autocommit = 1, tx_isolation = 'REPEATABLE-READ'; $sql");
+	return $row->[0];
+}
+
+# How a table is made, on several lines, without its database's name.
+sub table ($name) {
+	return join "\n", map { "@$_" } $stack->sql("SET SESSION sql_mode = '',
+	    sql_select_limit = DEFAULT, max_statement_time = 0; SHOW CREATE TABLE $name");
 }
 
 my $count = 0;
@@ -114,17 +121,19 @@ sub issuer_holds {
 	my $name = "', 'x\@example.com', 0, NULL, NOW(), NOW()), (0x$hex, '";
 	for my $evil ($name, "\\', name=0x6368616e676564 where id=0x$hex -- ", "'\\''\"`\x{1F600}") {
 		%jar = ();
-		my $up = auth(POST => '/sign-up/email', { name => $evil, email => "$count-" . length($evil) . $email,
-		    password => 'correct horse battery staple' });
+		my $up = auth(POST => '/sign-up/email', { name => $evil,
+		    email => "$count-" . length($evil) . $email, password => 'correct horse battery staple' });
 		return "sign-up: " . $up->status . ' ' . $up->{body} if $up->status != 200;
 		return 'the name is stored as ' . $up->json->{user}{name} if $up->json->{user}{name} ne $evil;
 		my $read = auth(GET => '/get-session')->json;
-		return 'the name is read as ' . ($read->{user}{name} // '') if ($read->{user}{name} // '') ne $evil;
+		return 'the name is read as ' . ($read->{user}{name} // '')
+		    if ($read->{user}{name} // '') ne $evil;
 	}
 	return 'the victim is called ' . value("SELECT name FROM better_auth.user WHERE id = '$victim'")
 	    if value("SELECT name FROM better_auth.user WHERE id = '$victim'") ne 'Victim';
 	my $session = auth(GET => '/get-session')->json;
-	my $seconds = value("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CONVERT_TZ(expiresAt, \@\@session.time_zone, '+00:00'))
+	my $seconds = value("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(),
+	    CONVERT_TZ(expiresAt, \@\@session.time_zone, '+00:00'))
 	    FROM better_auth.session WHERE token = '$session->{session}{token}'");
 	return "the session lasts $seconds s" if abs($seconds - 7 * 86400) > 60;
 	my $token = auth(GET => '/token');
@@ -144,7 +153,8 @@ sub program_holds {
 	$user->patch("/tasks/$task[0]{id}", { title => "b'\\" })->status == 200 or return 'change';
 	$user->delete("/tasks/$task[1]{id}")->status == 204 or return 'delete';
 	my $id = $user->id;
-	my $kept = value("SELECT CONCAT(COUNT(*), ' ', MAX(title), ' ', MAX(completed), ' ', MAX(revision)) FROM todo.tasks WHERE user_id = '$id'");
+	my $kept = value("SELECT CONCAT(COUNT(*), ' ', MAX(title), ' ',
+	    MAX(completed), ' ', MAX(revision)) FROM todo.tasks WHERE user_id = '$id'");
 	return "kept: $kept" if $kept ne "1 b'\\ 1 3";
 	my $reader = $stack->user;
 	$reader->task('x' x 199 . $_) for qw(b a c);
@@ -168,8 +178,8 @@ sub migrate_holds ($file) {
 	return "again: $status $out" if $status != 0 || $out !~ /nothing to do/;
 	($out, $status) = shell("$migrate --status");
 	return "status: $status $out" if $status != 0 || $out !~ /\Aapplied  0001-tasks\n\z/;
-	my $like = value("SHOW CREATE TABLE $database.tasks", 1);
-	return "the table is $like" if $like ne value('SHOW CREATE TABLE todo.tasks', 1);
+	my $like = table("$database.tasks");
+	return "the table is $like" if $like ne table('todo.tasks');
 	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database");
 	return 'ok';
 }
@@ -185,7 +195,8 @@ ok($erase =~ /erase-account/ && $erase =~ /erase-tenant/,
     'the README erases an account and its tasks');
 sub erase_holds ($file) {
 	%jar = ();
-	my $id = auth(POST => '/sign-up/email', { name => 'Gone', email => 'gone' . ++$count . '@example.com',
+	my $id = auth(POST => '/sign-up/email', { name => 'Gone',
+	    email => 'gone' . ++$count . '@example.com',
 	    password => 'correct horse battery staple' })->json->{user}{id};
 	my $user = $stack->user(id => $id);
 	$user->task("task $_") for 1 .. 3;
@@ -208,7 +219,8 @@ sub erase_holds ($file) {
 	return 'ok';
 }
 
-# Better Auth's tables, made in a database of their own, are as those made before.
+# Better Auth's tables, made in a database of their own, are as those made before,
+# and what the first statement of a connection writes is there after its end.
 sub issuer_migrates {
 	my $database = 'b' . ++$count;
 	my ($create) = readme('6. Better Auth') =~ /^(mariadb -e "[^"]*")$/m
@@ -228,11 +240,17 @@ sub issuer_migrates {
 	    await migrate(createAuth({ secret: "x".repeat(32), baseURL: "https://todo.example",
 	        issuer: "https://todo.example", audience: "x", lifetime: 60, trustedOrigins: [],
 	        rateLimit: false }, pool), pool);
-	    await pool.end();'});
+	    await pool.end();
+	    const fresh = createDatabase(process.env.URI);
+	    await fresh.query("INSERT INTO verification (id, identifier, value, expiresAt)"
+	        + " VALUES (1, 2, 3, NOW())");
+	    await fresh.end();'});
 	return "migrate() of the issuer: $status $out" if $status != 0;
+	my $kept = value("SELECT COUNT(*) FROM $database.verification");
+	return "rows kept: $kept" if $kept != 1;
 	for (qw(user session account verification)) {
-		my $made = value("SHOW CREATE TABLE $database.$_", 1);
-		return "$_: $made" if $made ne value("SHOW CREATE TABLE better_auth.$_", 1);
+		my $made = table("$database.$_");
+		return "$_: $made" if $made ne table("better_auth.$_");
 	}
 	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database;
 	    DROP USER 'i$database'\@localhost");
@@ -272,7 +290,8 @@ for (@settings) {
 	    backup => "$name $value" =~ /sql_select_limit/ ? 'refused ' : "dumped\n" },
 	    substr "all hold with $name = $value", 0, 90) or diag(explain(\%tried));
 	my $old = $before{ uc $name } // '';
-	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0, max_statement_time = 0; SET GLOBAL $name = "
+	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0, max_statement_time = 0;
+	    SET GLOBAL $name = "
 	    . ($old =~ /\A[\d.]+\z/ ? $old : "'$old'"));
 }
 for (@files) {
