@@ -147,12 +147,15 @@ sub issuer_holds {
 # The program: what it was told to keep is there afterwards for everybody.
 sub program_holds {
 	my $user = $stack->user;
+	my $id = $user->id;
 	my @task = map { $user->task("Aä'\\\"$_") } 1 .. 2;
+	# Others see them before anything else is done on the new connection.
+	my $made = value("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'");
+	return "made: $made" if $made != 2;
 	return 'a list of ' . $user->get('/tasks')->json->@* if $user->get('/tasks')->json->@* != 2;
 	$user->patch("/tasks/$task[0]{id}/complete", undef)->status == 200 or return 'complete';
 	$user->patch("/tasks/$task[0]{id}", { title => "b'\\" })->status == 200 or return 'change';
 	$user->delete("/tasks/$task[1]{id}")->status == 204 or return 'delete';
-	my $id = $user->id;
 	my $kept = value("SELECT CONCAT(COUNT(*), ' ', MAX(title), ' ',
 	    MAX(completed), ' ', MAX(revision)) FROM todo.tasks WHERE user_id = '$id'");
 	return "kept: $kept" if $kept ne "1 b'\\ 1 3";
