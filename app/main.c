@@ -500,7 +500,7 @@ static void
 secure_process(void)
 {
 	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ };
-	sigset_t reload;
+	sigset_t reload, timer;
 	int fd;
 
 	/* HUP waits until it is known who is to have it: the master obeys it,
