@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@ check_refusal(struct db *db, struct pool *pool, enum status connected)
 		return "the schema is missing or too old: run sql/migrate";
 	if (status != STATUS_OK && db_refused(db))
 		return "the database refuses what the option file says";
+	if (status == STATUS_OK && schema_check_grants(db, pool) != STATUS_OK &&
+	    db_refused(db))
+		return "the account lacks a right";
 	return NULL;
 }
 
@@ -63,9 +67,12 @@ is_among(const char *key, const char *const *keys, size_t count)
 	return false;
 }
 
-/* What is wrong with *line*, "key" or "key = value"?  NULL: nothing. */
+/*
+ * What is wrong with *line*, "key" or "key = value"?  NULL: nothing.  In a
+ * group that is *shared* with other programs, a key may be one of theirs.
+ */
 static const char *
-judge_option(const char *line, char key[32])
+judge_option(const char *line, bool shared, char key[32])
 {
 	size_t length = strcspn(line, "= \t\r\n");
 	const char *value = line + length + strspn(line + length, " \t");
@@ -77,7 +84,8 @@ judge_option(const char *line, char key[32])
 		if (!isgraph((unsigned char)*c))
 			*c = '?';
 	}
-	if (length > 31 || !is_among(key, option_keys, COUNT(option_keys)))
+	if (!shared &&
+	    (length > 31 || !is_among(key, option_keys, COUNT(option_keys))))
 		return "the library does not know this key";
 	if (!is_among(key, number_keys, COUNT(number_keys)) || *value != '=')
 		return NULL;
@@ -94,27 +102,47 @@ unsigned
 check_option_file(const char *path, void (*warn)(const char *warning))
 {
 	unsigned warnings = 0;
-	char line[1024], key[32], warning[SETTINGS_COMPLAINT_SIZE];
-	bool ours = false;
+	char key[32], warning[SETTINGS_COMPLAINT_SIZE];
+	char *line = NULL;
+	bool grouped = false, ours = false, shared = false;
+	size_t size = 0;
 	FILE *file;
 
 	if ((file = fopen(path, "re")) == NULL)
 		return 0;
-	while (fgets(line, sizeof(line), file) != NULL) {
+	while (getline(&line, &size, file) >= 0) {
 		const char *text = line + strspn(line, " \t\r\n");
 		const char *problem;
 
-		if (*text == '[')
+		if (*text == '[') {
+			grouped = true;
 			ours = strncmp(text, "[todo]", 6) == 0;
-		if (!ours || strchr("[#;!", *text) != NULL)
-			continue; /* strchr() finds the end of a line too */
-		if ((problem = judge_option(text, key)) == NULL)
+			/* The library reads these for every program. */
+			shared = strncmp(text, "[client]", 8) == 0 ||
+			    strncmp(text, "[client-server]", 15) == 0 ||
+			    strncmp(text, "[client-mariadb]", 16) == 0;
+		}
+		(void)snprintf(key, sizeof(key), "group");
+		if (*text == '[' && strchr(text, ']') == NULL)
+			problem = "its name has no end, where the library "
+				  "stops reading";
+		else if (strchr("[#;!", *text) != NULL) /* or it is empty */
+			problem = NULL;
+		else if (!grouped)
+			problem = "a key stands before the first group, where "
+				  "the library stops reading";
+		else
+			problem = ours || shared
+			    ? judge_option(text, shared, key)
+			    : NULL;
+		if (problem == NULL)
 			continue;
 		(void)snprintf(warning, sizeof(warning),
 		    "TODO_DB_DEFAULTS_FILE: %s: %s: %s", key, problem, path);
 		warn(warning);
 		warnings++;
 	}
+	free(line);
 	(void)fclose(file);
 	return warnings;
 }
@@ -173,11 +201,6 @@ check_database(struct db *db, struct pool *pool)
 		return complain(refusal, db_reason(db), EX_CONFIG);
 	if (status == STATUS_OK)
 		status = schema_describe(db, pool, &facts);
-	if (status == STATUS_OK)
-		status = schema_check_grants(db, pool);
-	if (status != STATUS_OK && db_refused(db))
-		return complain(
-		    "the account lacks a right", db_reason(db), EX_CONFIG);
 	if (status != STATUS_OK)
 		return complain("away", db_reason(db), EX_UNAVAILABLE);
 

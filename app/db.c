@@ -852,25 +852,42 @@ bool
 db_refused(const struct db *db)
 {
 	switch (db->error) {
-	case ER_DBACCESS_DENIED_ERROR:
-	case ER_ACCESS_DENIED_ERROR:
-	case ER_NO_DB_ERROR:
-	case ER_BAD_DB_ERROR:
-	case ER_UNKNOWN_TABLE: /* in information_schema, instead of 1146 */
-	case ER_HOST_NOT_PRIVILEGED:
-	case ER_TABLEACCESS_DENIED_ERROR:
-	case ER_COLUMNACCESS_DENIED_ERROR:
-	case ER_SPECIFIC_ACCESS_DENIED_ERROR:
-	case ER_PLUGIN_IS_NOT_LOADED:
-	case ER_ACCESS_DENIED_NO_PASSWORD_ERROR:
-	case ER_MUST_CHANGE_PASSWORD:
-	case ER_MUST_CHANGE_PASSWORD_LOGIN:
-	case ER_ACCOUNT_HAS_BEEN_LOCKED:
-	case CR_AUTH_PLUGIN_CANNOT_LOAD:
-	case CR_NET_PACKET_TOO_LARGE: /* for max-allowed-packet */
-		return true;
-	default:
+	/* No failure, or none that a server or the library told of. */
+	case 0:
+	/* The server is away, going away, or has no room. */
+	case ER_CON_COUNT_ERROR:
+	case ER_OUT_OF_RESOURCES:
+	case ER_OUTOFMEMORY:
+	case ER_SERVER_SHUTDOWN:
+	case ER_NORMAL_SHUTDOWN:
+	case ER_NEW_ABORTING_CONNECTION:
+	case ER_CONNECTION_KILLED:
+	case ER_TOO_MANY_USER_CONNECTIONS:
+	case ER_USER_LIMIT_REACHED:
+	case CR_UNKNOWN_ERROR:
+	case CR_SOCKET_CREATE_ERROR:
+	case CR_CONNECTION_ERROR:
+	case CR_CONN_HOST_ERROR:
+	case CR_IPSOCK_ERROR:
+	case CR_UNKNOWN_HOST:
+	case CR_SERVER_GONE_ERROR:
+	case CR_OUT_OF_MEMORY:
+	case CR_SERVER_HANDSHAKE_ERR:
+	case CR_SERVER_LOST:
+	case CR_SERVER_LOST_EXTENDED:
+	case CR_MALFORMED_PACKET:
+	/* A statement was in the way of another, took too long, or met a
+	 * server that is read-only for now. */
+	case ER_LOCK_WAIT_TIMEOUT:
+	case ER_LOCK_DEADLOCK:
+	case ER_QUERY_INTERRUPTED:
+	case ER_STATEMENT_TIMEOUT:
+	case ER_OPTION_PREVENTS_STATEMENT:
 		return false;
+	/* Whatever else is said, above all of what the option file has the
+	 * library or the server do, will be said again. */
+	default:
+		return true;
 	}
 }
 

@@ -391,7 +391,9 @@ bury(struct master *m, struct worker *w, int outcome)
 		return;
 
 	if (w->successor && exited && code == EX_NOPERM && m->rolling) {
-		end_roll(m, refused);
+		/* One of an earlier reload says nothing of this one. */
+		if (w->generation == m->generation)
+			end_roll(m, refused);
 		return;
 	}
 	/* One that was ready and ends well was told to, by somebody else. */

@@ -11,19 +11,19 @@
 /*
  * After db_connect() has returned *connected*: why would the database answer
  * no request, however often it is tried?  The account or the database is
- * refused, or the schema is not there.  NULL if there is no such reason; that
- * the database is away is none.
+ * refused, the schema is not there, or the account lacks a right.  NULL if
+ * there is no such reason; that the database is away is none.
  */
 const char *check_refusal(
     struct db *db, struct pool *pool, enum status connected);
 
 /*
- * Call *warn* for each line in the group [todo] of the option file *path* that
- * the library would take no notice of, or misread: a key that it does not
- * know, a number with a suffix.  Returns how many there are.
+ * Call *warn* for each line of the option file *path* that the library would
+ * take no notice of, or misread: in the group [todo] a key that it does not
+ * know, there and in [client] a number with a suffix, and anywhere a line at
+ * which it stops reading.  Returns how many there are.
  */
-unsigned check_option_file(
-    const char *path, void (*warn)(const char *warning));
+unsigned check_option_file(const char *path, void (*warn)(const char *warning));
 
 /*
  * Check what can be wrong beyond the form of *settings*, *with_database* by

@@ -84,8 +84,9 @@ uint64_t db_affected(const struct db *db);
 bool db_deadlocked(const struct db *db);
 
 /*
- * Was it that the server refuses this account or this database, which trying
- * again does not mend?  (A server that is away, busy or full is another thing.)
+ * Was it what trying again does not mend: the server refuses this account or
+ * this database, or it or the library what the option file says?  (A server
+ * that is away, busy, full or read-only is another thing.)
  */
 bool db_refused(const struct db *db);
 

@@ -55,6 +55,8 @@ my %wrong = (
 	'a wrong user' => [qr/error (?:1045|1698): /, 'user=nobody-of-that-name'],
 	'a wrong database' => [qr/error (?:1044|1049): /, 'database=not_there'],
 	'a database of another kind' => [qr/error 1109: /, 'database=information_schema'],
+	'a character set that is not there' => [qr/error 2019: /, 'default-character-set=klingon'],
+	'an init-command that fails' => [qr/error 1064: /, 'init-command=FROBNICATE'],
 	'a misspelt key' => [qr/usr: the library does not know this key/, 'usr=todo'],
 	'a number with a suffix' => [qr/max-allowed-packet: its value is not a number/, 'max-allowed-packet=1M'],
 );
@@ -63,6 +65,26 @@ for my $name (sort keys %wrong) {
 	my ($exit, undef, $err) = checked(options(@lines));
 	is($exit, 78, "$name: -t exits 78") or diag($err);
 	like($err, qr/\Atodo-fcgi: [^\n]*$pattern[^\n]*\n\z/, 'with one line that says why');
+}
+my %unread = (
+	'a key before the first group' => "user=todo\n$right",
+	'a group without its end' => "[other\n$right",
+	'a number with a suffix in [client]' => "$right\n[client]\nmax-allowed-packet=1M\n",
+);
+for my $name (sort keys %unread) {
+	my ($exit, undef, $err) = checked($unread{$name}, '-T');
+	is($exit, 78, "$name: -T exits 78") or diag($err);
+	like($err, qr/\Atodo-fcgi: TODO_DB_DEFAULTS_FILE: [^\n]+\n\z/, 'with one line that says why');
+}
+for (['a comment of 3,000 bytes', '#' . 'x' x 3000], ['a key of another program in [client]', "[client]\nauto-rehash"]) {
+	my ($name, $line) = @$_;
+	my ($exit, undef, $err) = checked("$right\n$line\n");
+	is("$exit $err", '0 ', "$name is no fault");
+}
+{
+	my $log = "$dir/not-yet.log";
+	is(($program->run({ TODO_LOG => $log }, '-t'))[0], 0, 'a log file that is not there yet: no fault');
+	ok(!-e $log, 'and -t makes none, which would not be the service\'s');
 }
 {
 	my $away = options('host=localhost', "socket=$dir/nobody.sock");
@@ -103,7 +125,8 @@ my $cnf = spew("$dir/pool.cnf", $right);
 my $pool = $program->pool(master => 2, TODO_DB_DEFAULTS_FILE => $cnf);
 sub status () { $stack->fastcgi($pool)->send('GET', "/api/$id/tasks", [[Authorization => 'Bearer ' . $stack->token_of($id)]])->status }
 poll { my @w = $pool->workers; @w == 2 && eval { status() } == 200 } 'a pool answers';
-for my $name ('a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key', 'a number with a suffix') {
+for my $name ('a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key', 'a number with a suffix',
+    'a character set that is not there', 'an init-command that fails') {
 	my (undef, @lines) = $wrong{$name}->@*;
 	my @old = sort $pool->workers;
 	my $from = length $pool->log;
@@ -113,6 +136,30 @@ for my $name ('a wrong user', 'a wrong database', 'a database of another kind', 
 	like(substr($pool->log, $from), qr/event=database [^\n]*errno=\d+ [^\n]*|event=stop [^\n]*schema|event=settings [^\n]*\w+: /, 'with the error');
 	poll { my @now = sort $pool->workers; "@now" eq "@old" } 'the old workers are there, and no other';
 	is(status(), 200, 'and answer');
+}
+for my $name (sort keys %unread) {
+	my @old = sort $pool->workers;
+	my $from = length $pool->log;
+	spew($cnf, $unread{$name});
+	$pool->signal('HUP');
+	poll { substr($pool->log, $from) =~ /event=reload_failed reason="a new worker found its settings wrong/ } "$name, then a reload: it fails, and says why";
+	poll { my @now = sort $pool->workers; "@now" eq "@old" } 'the old workers are there, and no other';
+}
+{
+	# The account may read what tells of the schema, and nothing else.
+	my $from = length $pool->log;
+	my ($account, $password) = ('todo_reader', 'reader of the schema only');
+	$stack->sql("CREATE OR REPLACE USER $account\@localhost IDENTIFIED BY '$password'");
+	$stack->sql("GRANT SELECT ON todo.schema_migrations TO $account\@localhost");
+	my $reader = options("user=$account", "password=$password");
+	my ($exit, undef, $err) = checked($reader);
+	is($exit, 78, 'an account without a right on tasks: -t exits 78');
+	like($err, qr/the account lacks a right: error 1142: /, 'and says so');
+	spew($cnf, $reader);
+	$pool->signal('HUP');
+	poll { substr($pool->log, $from) =~ /event=reload_failed reason="the database refused a new worker/ } 'a reload with it fails';
+	is(status(), 200, 'and the old workers answer');
+	$stack->sql("DROP USER $account\@localhost");
 }
 # What replaces a dead worker then answers no 503 while another one is well.
 {
@@ -154,6 +201,21 @@ undef $pool;
 	like($running->log, qr/event=ready/, 'when a worker is ready');
 	poll { my @w = $running->workers; @w == 2 && (() = $running->log =~ /event=ready/g) == 2 } 'all are';
 	ok(!defined $systemd->recv($said, 100), 'it is said once');
+}
+
+# A socket that nobody reads from, and that is full, does not hold the master.
+{
+	my $path = "$dir/unread";
+	my $unread = IO::Socket::UNIX->new(Local => $path, Type => SOCK_DGRAM) or die $!;
+	my $filler = IO::Socket::UNIX->new(Peer => $path, Type => SOCK_DGRAM) or die $!;
+	$filler->blocking(0);
+	my $sent = 0;
+	$sent++ while $sent < 100_000 && defined $filler->send('x');
+	cmp_ok($sent, '<', 100_000, 'a socket for READY=1 is full');
+	my $running = $program->pool(master => 2, NOTIFY_SOCKET => $path);
+	poll { 2 == (my @now = $running->workers) } 'all workers start';
+	$running->signal('TERM');
+	is($running->wait, 0, 'and TERM ends them');
 }
 
 $stack->done;

@@ -5,6 +5,7 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/faults";
 use POSIX qw(O_NONBLOCK O_WRONLY);
+use IO::Socket::UNIX;
 use Test::More;
 use Time::HiRes ();
 use Facts;
@@ -122,6 +123,55 @@ for my $phase (qw(start reload stop)) {
 	}
 }
 figure('signals at any moment', 9 * $EACH . " signals in the first 50 ms of a start, a reload or a stop: $wrong did not leave the pool as the last one asked for");
+
+# A reload whose first worker is still at its start when the next reload comes:
+# what the first one finds wrong says nothing of the second.
+{
+	my $read = sub ($path) { open my $f, '<', $path or die "$path: $!"; local $/; return <$f> };
+	my $right = $read->({ $stack->settings }->{TODO_DB_DEFAULTS_FILE});
+	my ($secret, $options) = ("$dir/secret-again", "$dir/again.cnf");
+	my $put = sub ($path, $text) {
+		open my $f, '>', "$path.new" or die $!;
+		print {$f} $text;
+		close $f;
+		rename "$path.new", $path or die $!;
+	};
+	$put->($options, $right);
+	$put->($secret, $stack->secret);
+	my $pool = $program->pool(master => 1, BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRET_FILE => $secret, TODO_DB_DEFAULTS_FILE => $options);
+	ok(eval { poll { status($pool) eq 200 } 'it answers' }, 'a pool of one answers');
+	unlink $secret;
+	POSIX::mkfifo($secret, 0600) // die $!;
+	my $feed = sub ($what) {
+		my $writer;
+		poll { sysopen $writer, $secret, O_WRONLY | O_NONBLOCK } "$what reads its secret";
+		return sub () { syswrite $writer, $stack->secret; close $writer };
+	};
+	$put->($options, $right =~ s/^user\s*=.*\n//mgr . "user=nobody-of-that-name\n");
+	$pool->signal('HUP');
+	my $first = $feed->('the worker of a reload with a wrong user');
+	$pool->signal('HUP');
+	poll { 2 == (() = $pool->log =~ /event=reload$/mg) } 'a second reload comes';
+	$first->();
+	poll { $pool->log =~ /event=worker_died [^\n]*exit=77/ } 'the database refuses that worker';
+	$put->($options, $right);
+	$feed->('a worker of the second reload')->();
+	poll { $pool->log =~ /event=reloaded/ } 'the second reload, with a right one, is carried out';
+	unlike($pool->log, qr/event=reload_failed/, 'and none failed');
+	is(stop_pool($pool), '', 'TERM ends it') if $pool->log =~ /event=reloaded/;
+}
+
+# ALRM, on which time limits rely, was blocked by whoever started the program.
+{
+	my $alarm = POSIX::SigSet->new(POSIX::SIGALRM());
+	POSIX::sigprocmask(POSIX::SIG_BLOCK(), $alarm);
+	my $worker = $program->worker;
+	POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), $alarm);
+	poll { status($worker) eq 200 } 'a worker that was started with ALRM blocked answers';
+	my $half = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
+	$half->syswrite("\1\1\0"); # less than the head of a record
+	poll { status($worker) eq 200 } 'and answers while a peer stops in the middle', 15;
+}
 
 # Storms.
 my $pool = $program->pool(master => 2);
