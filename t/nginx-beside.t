@@ -141,6 +141,20 @@ is($stack->of_others(sub { $client->send('GET', '/api/auth/tasks') })->status, 4
 
 # nginx's own errors, with and without a body to be seen.
 $stack->allow_status(400, 403, 413, 429, 502, 503, 504);
+
+# Better Auth beside it, whose socket is not there: nginx's own errors are problems too.
+my $auth = beside($stack->pool_socket, server => 'include todo/todo-better-auth.conf;',
+    'todo-settings.conf' => sub { $_[0] =~ s{/run/todo-issuer/}{$dir/}g },
+    'todo-better-auth.conf' => sub { $_[0] =~ s/(?=client_max_body_size)/auth_basic off; / });
+for (['/api/auth/ok', bad_gateway => '502'], ['/api/auth/x/../ok', bad_request => '400']) {
+	my ($path, $code, $name) = @$_;
+	my $answer = $stack->of_others(sub { $auth->send('GET', $path) });
+	is($answer->header('Content-Type'), 'application/problem+json', "$name of nginx for Better Auth is a problem");
+	is($answer->json->{code}, $code, "$code");
+}
+my $large = $stack->of_others(sub { $auth->send('POST', '/api/auth/sign-in/email', [['Content-Length' => 70000]]) });
+is($large->json->{code}, 'content_too_large', 'and so is 413');
+
 refuses($alice->post('/tasks', 'x' x 16385), content_too_large => '413 of nginx');
 refuses($client->send('HEAD', '/api/me', [['Content-Length' => 16385], [Connection => 'close']]), content_too_large => '413 to HEAD');
 refuses($client->raw("POST @{[$alice->tasks]} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), bad_request => '400 of nginx, in the middle of a body');
