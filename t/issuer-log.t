@@ -47,9 +47,14 @@ package One {
 		return $self;
 	}
 
-	# True once it listens.
-	sub ready ($self) { Facts::poll(sub { -S $self->{path} || $self->ended },
-	    'it listens') && !$self->ended }
+	# True once it answers: its socket is there before it takes TERM.
+	sub ready ($self) { Facts::poll(sub { $self->answers || $self->ended },
+	    'it answers') && !$self->ended }
+	sub answers ($self) {
+		return -S $self->{path} && eval {
+			Issuer->at($self->{path}, $self->{pid})->send('GET', '/api/auth/ok')->status == 200;
+		};
+	}
 	sub ended ($self) { $self->{ended} ||= waitpid($self->{pid},
 	    POSIX::WNOHANG) > 0 ? "status $?" : undef }
 
