@@ -7,6 +7,7 @@ use lib "$FindBin::Bin/lib";
 use JSON::PP ();
 use Test::More;
 use Facts;
+use Issuer;
 use Stack;
 
 my $stack = Stack->new(private => 1, issuer => 1);
@@ -50,6 +51,34 @@ is_internal(auth('GET', '/get-session'), 'the session, then');
 is_internal(auth('POST', '/update-user', { name => 'Anna' }), 'a change, then');
 $stack->sql('RENAME TABLE better_auth.away TO better_auth.session');
 is(auth('GET', '/token')->status, 200, 'Ann is still signed in');
+
+# A database that lets everybody wait: requests that nobody waits for any more were
+# kept without a bound.
+my $lock = $stack->holding('LOCK TABLES better_auth.session WRITE; SELECT 1;');
+my $ask = "GET /api/auth/token HTTP/1.1\r\nCookie: $cookie\r\n\r\n";
+for (1 .. 5) {
+	my @waiting = map { Issuer->new($stack) } 1 .. 100;
+	for my $one (@waiting) {
+		$one->_connect;
+		$one->_write($ask);
+	}
+	is(Issuer->new($stack)->send('GET', '/api/auth/ok')->status, 200,
+	    'others are answered while some hundreds wait') if $_ < 5;
+	$_->close for @waiting;
+}
+my $issuer = Issuer->new($stack);
+my $until = time + 20;
+my $busy;
+do { $busy = $issuer->send('GET', '/api/auth/ok') } until $busy->status == 503 || time > $until;
+is_deeply([$busy->status, $busy->header('Retry-After')], [503, '1'],
+    'with 500 waiting a further one is refused');
+undef $lock;
+$until = time + 20;
+1 while $issuer->send('GET', '/api/auth/token', [[Cookie => $cookie]])->status != 200
+    && time < $until;
+is($issuer->send('GET', '/api/auth/token', [[Cookie => $cookie]])->status, 200,
+    'and is answered once the others have been');
+ok($issuer->lives, 'by the same process');
 
 # 1205: the wait for a lock took too long. "Signed out" was told, and was not so.
 refusing(1205, 'DELETE', 'session',
