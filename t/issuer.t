@@ -127,7 +127,7 @@ my $stock = join '.', (map { b64u($_) } '{"alg":"EdDSA","kid":"kJx"}', $JSON->en
 my $refused = me($stock);
 refuses($refused, token_invalid => 'the token of a stock Better Auth');
 SKIP: {
-	skip 'the log is not ours to read', 4 if !defined $stack->dir;
+	skip 'the log is not ours to read', 5 if !defined $stack->dir;
 	is($stack->logged($refused)->{alg}, 'EdDSA', 'the log says which alg came');
 
 	# Two sign up with one address at once: MariaDB's own words would quote it.
@@ -138,6 +138,7 @@ SKIP: {
 	my $twice = auth('twice', 'POST', '/sign-up/email', { name => 'Twice', email => $email, password => 'correct horse battery staple' });
 	$stack->sql("DROP TRIGGER $trigger");
 	is($twice->status, 422, 'the second to sign up with an address is refused');
+	is($twice->json->{code}, 'USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL', 'and told why');
 	my @issuer = $stack->log_lines('issuer.log');
 	ok((grep { /ER_DUP_ENTRY/ } @issuer), 'and the log says why');
 	ok(!(grep { /eyJ|correct horse|\Q$opaque\E|\@example\.com/ } $stack->log_lines, @issuer), 'no log holds a token, a password or an address');

@@ -6,9 +6,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { fstatSync, writeSync } from "node:fs";
 
-// The store of a request in hand. Better Auth swallows a database error while
-// it looks a session up and answers as if there were none; the log is where
-// such an error can be seen.
+// The store of a request in hand: { outage, failed, taken }. Better Auth swallows
+// a database error while it looks a session up and answers as if there were
+// none; the log is where such an error can be seen.
 export const requestStore = new AsyncLocalStorage();
 
 // A client can have its own words logged, such as an Origin of 8 KiB.
@@ -90,6 +90,11 @@ export function isOutage(error) {
 		|| OUTAGE.test(e.code ?? ""));
 }
 
+// The code of a statement that MariaDB refused, or undefined.
+function refusalOf(error) {
+	return chainOf(error).find((e) => e.sqlMessage !== undefined)?.code;
+}
+
 // What an error is called in the log. What MariaDB says may quote what was to be
 // stored: "Duplicate entry 'ada@example.org' for key 'email'".
 export function reasonOf(error) {
@@ -101,10 +106,16 @@ export function reasonOf(error) {
 export function betterAuthLog(level, message, ...details) {
 	const error = [message, ...details].find((d) => d instanceof Error);
 	const store = requestStore.getStore();
-	if (store && isOutage(error))
-		store.outage = true;
+	const refusal = refusalOf(error);
+	// Two that sign up with one address at the same time: no fault of ours.
+	const taken = refusal === "ER_DUP_ENTRY";
+	if (store) {
+		store.outage ||= isOutage(error);
+		store.taken ||= taken;
+		store.failed ||= refusal !== undefined && !taken;
+	}
 	// It calls a client's mistakes errors as well, such as a wrong Origin.
-	const failed = level === "error" && error;
+	const failed = level === "error" && error && !taken;
 	log(failed ? "error" : level === "info" ? "info" : "warning", "better_auth", {
 		message: message instanceof Error ? reasonOf(message) : message,
 		...(error && { error: reasonOf(error) }),

@@ -73,10 +73,11 @@ async function withChosenCookies(auth, request) {
 }
 
 // Better Auth answers "no session" when it could not look, and "signed out"
-// when it could not delete. Say what is true instead: a client would otherwise
-// send its user to sign in again.
+// when it could not delete, whether the database is away or refuses the
+// statement. Say what is true instead: a client would otherwise send its user to
+// sign in again.
 async function answer(auth, request, id) {
-	const store = { outage: false };
+	const store = { outage: false, failed: false, taken: false };
 	let response;
 	try {
 		response = await requestStore.run(store, async () => {
@@ -90,8 +91,14 @@ async function answer(auth, request, id) {
 	}
 	if (store.outage)
 		return problem(503, id, { "retry-after": "1" });
-	if (response === null)
+	if (response === null || store.failed)
 		return problem(500, id);
+	// Another request stored the address after Better Auth had looked for it.
+	if (store.taken && response.status === 422)
+		response = Response.json({
+			code: "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
+			message: "User already exists. Use another email.",
+		}, { status: 422 });
 	response.headers.set("cache-control", "no-store");
 	return response;
 }

@@ -15,6 +15,11 @@ import { openUrl, readTarget } from "./routes.js";
 // As client_max_body_size in nginx/todo-better-auth.conf.
 const BODY_BYTES_MAX = 65_536;
 
+// Requests in hand at one time. One counts until the database has answered, also
+// if nginx or the client has given it up: while statements wait, nothing else
+// bounds how many requests, with their bodies, wait for them.
+const REQUESTS_MAX = 500;
+
 // Each is read by Better Auth. `cookie` is chosen by the handler.
 const HEADERS = ["content-type", "origin", "referer", "sec-fetch-dest",
 	"sec-fetch-mode", "sec-fetch-site", "user-agent", "x-forwarded-for",
@@ -104,10 +109,17 @@ function ignore() {}
 // handler(request, id): a Request to a Response, or to a problem(). It may
 // throw.
 export function createIssuerServer(baseURL, handler) {
+	let inHand = 0;
 	const server = createServer(OPTIONS, async (request, response) => {
 		// Whoever goes away is not there to be told.
 		request.on("error", ignore);
 		response.on("error", ignore);
+		if (inHand >= REQUESTS_MAX) {
+			send(response, problem(503, requestId(request.headers),
+				{ "retry-after": "1" }));
+			return;
+		}
+		inHand++;
 		try {
 			send(response, await answer(request, baseURL, handler));
 		} catch (error) {
@@ -118,6 +130,8 @@ export function createIssuerServer(baseURL, handler) {
 				response.destroy();
 			else
 				send(response, problem(500, requestId(request.headers)));
+		} finally {
+			inHand--;
 		}
 	});
 
