@@ -555,24 +555,16 @@ prepare(struct db *db, struct slice text, MYSQL_STMT **stmt)
 	return status;
 }
 
+/* Fail: the statement has *has* *things*, and *given* *values* were given. */
 static enum status
-fail_parameters(unsigned long has, size_t given)
+fail_count(const char *step, unsigned long has, const char *things,
+    size_t given, const char *values)
 {
 	char reason[96];
 
 	(void)snprintf(reason, sizeof(reason),
-	    "statement has %lu parameters, %zu values given", has, given);
-	return fail_here("bind values", reason);
-}
-
-static enum status
-fail_columns(unsigned long has, size_t given)
-{
-	char reason[96];
-
-	(void)snprintf(reason, sizeof(reason),
-	    "statement has %lu columns, %zu types given", has, given);
-	return fail_here("bind columns", reason);
+	    "statement has %lu %s, %zu %s given", has, things, given, values);
+	return fail_here(step, reason);
 }
 
 /* Bind *value*; *time* is where a time is kept until it is sent. */
@@ -726,12 +718,14 @@ db_run(struct db *db, const struct sql *sql)
 	if (status != STATUS_OK)
 		return status;
 	if ((parameters = mysql_stmt_param_count(stmt)) != value_count)
-		return fail_parameters(parameters, value_count);
+		return fail_count("bind values", parameters, "parameters",
+		    value_count, "values");
 	/* Before INSERT ... RETURNING is run for the first time, the server
 	 * does not say that it has columns. */
 	columns = mysql_stmt_field_count(stmt);
 	if (columns != 0 && columns != column_count)
-		return fail_columns(columns, column_count);
+		return fail_count(
+		    "bind columns", columns, "columns", column_count, "types");
 	if ((status = check_time(db, "execute")) != STATUS_OK)
 		return status;
 	if ((status = execute(db, sql, stmt)) != STATUS_OK)
@@ -744,8 +738,10 @@ db_run(struct db *db, const struct sql *sql)
 	if (columns > 0 && !store_step(db, stmt))
 		return fail_statement(db, "result", stmt);
 	db->running = stmt;
-	status = columns == column_count ? bind_columns(db, sql, stmt)
-					 : fail_columns(columns, column_count);
+	status = columns == column_count
+	    ? bind_columns(db, sql, stmt)
+	    : fail_count(
+		  "bind columns", columns, "columns", column_count, "types");
 	if (status != STATUS_OK)
 		db_done(db);
 	return status;
