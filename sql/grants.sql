@@ -19,7 +19,7 @@
 -- After that, change the name in the statements below before they are run again.
 
 SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
-	tx_read_only = 0;
+	tx_read_only = 0, max_statement_time = 0;
 
 CREATE USER IF NOT EXISTS 'todo'@'localhost' IDENTIFIED VIA unix_socket;
 
