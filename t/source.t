@@ -11,19 +11,19 @@ use Stack;
 
 my $root = Stack->root;
 sub slurp ($path) { open my $f, '<', $path or die "$path: $!"; local $/; return <$f> }
-my %source = map { s{\Q$root\E/}{}r => slurp($_) } glob "$root/app/*.c $root/include/*.h";
+my %source = map { s{\Q$root\E/}{}r => slurp($_) } glob "$root/app/*/*.c $root/include/*/*.h";
 ok(keys %source > 30, 'the source is there');
 # Comments say what they like.
 s{/\*.*?\*/}{ }gs for values %source;
 
 # One third-party library, one file.
 my %home = (
-	'fcgiapp.h' => 'app/fcgi.c', 'fastcgi.h' => 'app/fcgi.c', 'fcgi_config.h' => undef, 'fcgios.h' => undef, 'fcgi_stdio.h' => undef,
-	'jwt.h' => 'app/token.c', 'jansson.h' => undef,
-	'mysql.h' => 'app/db.c', 'mysql/mysql.h' => undef, 'mysqld_error.h' => 'app/db.c', 'errmsg.h' => 'app/db.c',
-	'json-c/json.h' => 'app/json.c',
+	'fcgiapp.h' => 'app/http/fcgi.c', 'fastcgi.h' => 'app/http/fcgi.c', 'fcgi_config.h' => undef, 'fcgios.h' => undef, 'fcgi_stdio.h' => undef,
+	'jwt.h' => 'app/auth/token.c', 'jansson.h' => undef,
+	'mysql.h' => 'app/db/db.c', 'mysql/mysql.h' => undef, 'mysqld_error.h' => 'app/db/db.c', 'errmsg.h' => 'app/db/db.c',
+	'json-c/json.h' => 'app/base/json.c',
 );
-my %own = map { s{.*/}{}r => 1 } grep { /\.h\z/ } keys %source;
+my %own = map { s{\Ainclude/}{}r => 1 } grep { /\.h\z/ } keys %source;
 my %libc = map { $_ => 1 } map { "$_.h" } qw(arpa/inet assert ctype endian errno fcntl grp inttypes limits poll pwd sched signal stdalign stdarg stdbool stddef stdint stdio stdlib
     stdnoreturn getopt string strings sysexits syslog time unistd), map { "sys/$_" } qw(epoll prctl random resource signalfd socket stat sysmacros time types un uio wait file mman);
 my %at;
@@ -35,48 +35,23 @@ for my $file (sort keys %source) {
 for my $header (sort keys %at) {
 	my @files = $at{$header}->@*;
 	my $library = $header =~ m{\A(openssl|json-c)/} ? $1 : $header;
-	my $home = $library eq 'openssl' ? 'app/crypto.c' : $library eq 'json-c' ? 'app/json.c' : $home{$header};
+	my $home = $library eq 'openssl' ? 'app/base/crypto.c' : $library eq 'json-c' ? 'app/base/json.c' : $home{$header};
 	is_deeply(\@files, [$home // 'nowhere'], "<$header> is included in one file");
 }
 ok($at{$_}, "$_ is in use") for qw(fcgiapp.h jwt.h mysql.h);
 
 # What the libraries declare is used nowhere else, not even without their headers.
-for (['FCGX_|FCGI_(?:Accept|printf)', 'app/fcgi.c'], ['jwt_', 'app/token.c'], ['mysql_', 'app/db.c'], ['json_(?:object|tokener)_', 'app/json.c'], ['EVP_|HMAC\(|SHA256\(|RAND_', 'app/crypto.c']) {
+for (['FCGX_|FCGI_(?:Accept|printf)', 'app/http/fcgi.c'], ['jwt_', 'app/auth/token.c'], ['mysql_', 'app/db/db.c'], ['json_(?:object|tokener)_', 'app/base/json.c'], ['EVP_|HMAC\(|SHA256\(|RAND_', 'app/base/crypto.c']) {
 	my ($prefix, $home) = @$_;
 	is_deeply([grep { $_ ne $home && $source{$_} =~ /\b(?:$prefix)\w*\s*\(/ } sort keys %source], [], "$prefix... are called in $home alone");
 }
 
-# The layers: a file includes only what lies below it, and there is no circle.
-my %uses = map {
-	my $file = $_;
-	my ($name) = $file =~ m{(\w+)\.[ch]\z};
-	($name => [grep { $_ ne $name } map { s/\.h\z//r } grep { $own{$_} } map { $_ =~ /^\s*#\s*include\s*"([^"]+)"/gm } @source{ grep { exists $source{$_} } "app/$name.c", "include/$name.h" }])
-} grep { /\.[ch]\z/ } keys %source;
-my (%state, @circle);
-sub walk ($name, @path) {
-	return if ($state{$name} // '') eq 'done';
-	if (($state{$name} // '') eq 'open') { push @circle, join ' -> ', @path, $name; return }
-	$state{$name} = 'open';
-	walk($_, @path, $name) for $uses{$name}->@*;
-	$state{$name} = 'done';
-}
-walk($_) for sort keys %uses;
-is_deeply(\@circle, [], 'no file includes itself by way of others');
-my %floor = (main => 4, master => 4, dispatch => 4, check => 3, router => 3, tasks => 3, identity => 3, health => 3, auth => 2, tenant => 2, task_json => 2, task_store => 2,
-    schema => 2, token => 1, db => 1, sql => 1, fcgi => 1, request => 1, response => 1, json => 1, pool => 0, log => 0, settings => 0, notify => 0);
-my @up;
-for my $from (grep { exists $floor{$_} } sort keys %uses) {
-	push @up, map { "$from -> $_" } grep { exists $floor{$_} && $floor{$_} > $floor{$from} } $uses{$from}->@*;
-}
-is_deeply(\@up, [], 'no file calls upward');
-ok(!(grep { /\b(?:request|token|auth|db|tasks|tenant|dispatch|settings)\b/ } $uses{master}->@*), 'the master knows no request, token or database') or diag("@{$uses{master}}");
-ok(!(grep { /\A(?:db|fcgi|token|task_store)\z/ } map { $uses{$_}->@* } 'identity'), 'identity is made of the token alone');
-is_deeply([grep { $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } sort keys %source], [grep { exists $source{$_} && $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } 'app/schema.c', 'app/task_store.c'],
+is_deeply([grep { $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } sort keys %source], [grep { exists $source{$_} && $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } 'app/db/schema.c', 'app/task/task_store.c'],
     'SQL is in the store, and in what asks for the schema');
 
 # struct tenant is tenant.c's alone, and only tenant_guard() makes one.
-is_deeply([grep { $source{$_} =~ /struct\s+tenant\s*\{/ } sort keys %source], ['app/tenant.c'], 'struct tenant is defined in tenant.c alone');
-my @functions = $source{'include/task_store.h'} =~ /\b(task_store_\w+)\s*\(([^;]*)\)/gs;
+is_deeply([grep { $source{$_} =~ /struct\s+tenant\s*\{/ } sort keys %source], ['app/auth/tenant.c'], 'struct tenant is defined in tenant.c alone');
+my @functions = $source{'include/task/task_store.h'} =~ /\b(task_store_\w+)\s*\(([^;]*)\)/gs;
 my %takes = @functions;
 delete $takes{task_store_statements};
 ok(keys %takes >= 5, 'the store has its functions');
@@ -120,16 +95,16 @@ SKIP: {
 my $dir = File::Temp->newdir;
 sub compiles ($code) {
 	open my $f, '>', "$dir/x.c" or die $!;
-	print {$f} qq(#include "tenant.h"\n#include "task_store.h"\n$code\n);
+	print {$f} qq(#include "auth/tenant.h"\n#include "task/task_store.h"\n$code\n);
 	close $f;
 	my $cc = $ENV{CC} // 'cc';
 	my $out = qx{$cc -std=c11 -D_GNU_SOURCE -fsyntax-only -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration -I"$root/include" "$dir/x.c" 2>&1};
 	return $? == 0 ? '' : $out;
 }
-my ($find) = $source{'include/task_store.h'} =~ /(enum\s+status\s+task_store_find\s*\([^;]*\))/s;
+my ($find) = $source{'include/task/task_store.h'} =~ /(enum\s+status\s+task_store_find\s*\([^;]*\))/s;
 ok($find, 'there is task_store_find()');
-my $head = 'enum status f(struct db *db, struct pool *pool, const struct current_user *user, const struct tenant *tenant, const char *text, const struct uuid *id, struct task *task);'
-    . ' enum status f(struct db *db, struct pool *pool, const struct current_user *user, const struct tenant *tenant, const char *text, const struct uuid *id, struct task *task) { (void)user; (void)text; (void)tenant; return task_store_find(db, pool, %s, id, task); }';
+my $head = 'enum status f(struct db *db, struct arena *arena, const struct current_user *user, const struct tenant *tenant, const char *text, const struct uuid *id, struct task *task);'
+    . ' enum status f(struct db *db, struct arena *arena, const struct current_user *user, const struct tenant *tenant, const char *text, const struct uuid *id, struct task *task) { (void)user; (void)text; (void)tenant; return task_store_find(db, arena, %s, id, task); }';
 is(compiles(sprintf $head, 'tenant'), '', 'a query with a tenant compiles');
 like(compiles(sprintf $head, $_->[0]), $_->[1], "a query with $_->[2] does not") for
     ['user', qr/incompatible pointer/, 'a user for a tenant'], ['text', qr/incompatible pointer/, 'a name for a tenant'],
@@ -139,7 +114,7 @@ like(compiles('struct tenant mine;'), qr/storage size|incomplete type/, 'nobody 
 like(compiles('unsigned long n = sizeof(struct tenant);'), qr/incomplete type/, 'nor know its size');
 
 # A route is open, personal or guarded by the type of its handler.
-sub compiles_route ($code) { compiles(qq(#include "router.h"\n#include "health.h"\n#include "identity.h"\n#include "tasks.h"\n$code)) }
+sub compiles_route ($code) { compiles(qq(#include "server/router.h"\n#include "server/health.h"\n#include "server/identity.h"\n#include "task/tasks.h"\n$code)) }
 is(compiles_route('const struct route r = { .guarded = tasks_list };'), '', 'a guarded handler in a guarded route');
 like(compiles_route("const struct route r = { .$_->[0] = $_->[1] };"), qr/incompatible pointer/, "$_->[1] in .$_->[0] does not compile") for
     [open => 'tasks_list'], [personal => 'tasks_list'], [guarded => 'health_live'], [guarded => 'identity_read'], [open => 'identity_read'];
@@ -147,7 +122,7 @@ like(compiles_route("const struct route r = { .$_->[0] = $_->[1] };"), qr/incomp
 # Whatever a token is refused for, the README says what to do about it.
 my ($table) = slurp("$root/README.md") =~ /^### Why was this a 401\?\n(.*?)^###/ms;
 my @known = map { my $re = quotemeta; $re =~ s/(?:\\\.){3}\z/.*/; qr/\A$re\z/ } grep { /: / } map { /\A\| ([^|]*) \|/ ? $1 =~ /`([^`]+)`/g : () } split /\n/, $table;
-my @reasons = $source{'app/token.c'} =~ /\binvalid\(v,\s*"([^"]+)"/g;
+my @reasons = $source{'app/auth/token.c'} =~ /\binvalid\(v,\s*"([^"]+)"/g;
 ok(@known > 8 && @reasons > 20, 'there are reasons, and a table of them');
 is_deeply([grep { my $reason = $_; !grep { $reason =~ $_ } @known } @reasons], [], 'each reason for token_invalid is in it');
 

@@ -73,7 +73,7 @@ sub compiled ($source, %o) {
 
 # The program, compiled with these flags.
 sub rebuilt (@flags) {
-	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"), @flags, glob("$TOP/app/*.c"), libraries(@LIBRARIES));
+	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"), @flags, glob("$TOP/app/*/*.c"), libraries(@LIBRARIES));
 }
 
 sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }

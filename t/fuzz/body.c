@@ -28,8 +28,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char task[] =
 	    "/api/" FUZZ_USER "/tasks/019ab2f4-6c1e-7d3a-9f42-0b6f6e0c9a11";
-	struct pool *pool = fuzz_pool();
-	struct buffer out = buffer_in(pool);
+	struct arena *arena = fuzz_arena();
+	struct buffer out = buffer_in(arena);
 	struct request request;
 	char target[128];
 	unsigned status;
@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.body = { (const char *)data + 1, size - 1 },
 	};
 	dispatch(
-	    &fuzz_settings, fuzz_tokens(), fuzz_db(), pool, &request, &out);
+	    &fuzz_settings, fuzz_tokens(), fuzz_db(), arena, &request, &out);
 	status = fuzz_status(&out);
 	never(status != 400 && status != 422 && status != 503);
 	if (status != 400) {
@@ -64,6 +64,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (status == 503 && request.body.length > 0)
 		never(memchr(data, '{', size) == NULL ||
 		    memchr(data, '}', size) == NULL);
-	pool_reset(pool);
+	arena_reset(arena);
 	return 0;
 }

@@ -11,13 +11,13 @@
 
 #include <openssl/hmac.h>
 
-#include "cache.h"
-#include "db.h"
-#include "dispatch.h"
-#include "log.h"
-#include "pool.h"
-#include "settings.h"
-#include "token.h"
+#include "auth/token.h"
+#include "base/arena.h"
+#include "base/cache.h"
+#include "base/log.h"
+#include "db/db.h"
+#include "server/dispatch.h"
+#include "server/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -123,14 +123,14 @@ fuzz_authorization(void)
 	return field;
 }
 
-static inline struct pool *
-fuzz_pool(void)
+static inline struct arena *
+fuzz_arena(void)
 {
-	static struct pool *pool;
+	static struct arena *arena;
 
-	if (pool == NULL)
-		pool = pool_new(FUZZ_POOL_CAP);
-	return pool;
+	if (arena == NULL)
+		arena = arena_new(FUZZ_POOL_CAP);
+	return arena;
 }
 
 /* The tokens that were verified, and not many of them, so that some go. */

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "buffer.h"
-#include "fcgi.h"
+#include "base/buffer.h"
 #include "fuzz.h"
+#include "http/fcgi.h"
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -56,9 +56,9 @@ listen_on_stdin(void)
 
 /* A worker takes what is waiting, and answers. */
 static void
-serve(struct pool *pool)
+serve(struct arena *arena)
 {
-	struct buffer out = buffer_in(pool);
+	struct buffer out = buffer_in(arena);
 	struct request request;
 
 	if (sigsetjmp(anew, 0) != 0) {
@@ -68,8 +68,8 @@ serve(struct pool *pool)
 	}
 	if (fcgi == NULL)
 		never(fcgi_new(&fcgi) != STATUS_OK);
-	if (fcgi_accept(fcgi, pool, &request) == STATUS_OK) {
-		dispatch(&fuzz_settings, fuzz_tokens(), fuzz_db(), pool,
+	if (fcgi_accept(fcgi, arena, &request) == STATUS_OK) {
+		dispatch(&fuzz_settings, fuzz_tokens(), fuzz_db(), arena,
 		    &request, &out);
 		(void)fuzz_status(&out);
 		fcgi_finish(fcgi, buffer_slice(&out));
@@ -98,10 +98,10 @@ add_length(struct buffer *out, size_t length)
 
 /* Put the lines into records. */
 static void
-frame(struct buffer *out, struct pool *pool, const char *at, const char *end)
+frame(struct buffer *out, struct arena *arena, const char *at, const char *end)
 {
 	static const char begin[8] = { 0, 1, 0, 0, 0, 0, 0, 0 };
-	struct buffer parameters = buffer_in(pool);
+	struct buffer parameters = buffer_in(arena);
 
 	add_record(out, 1, begin, 8);
 	while (at < end && *at != '\n') {
@@ -142,14 +142,14 @@ frame(struct buffer *out, struct pool *pool, const char *at, const char *end)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct pool *pool = fuzz_pool();
-	struct buffer stream = buffer_in(pool);
+	struct arena *arena = fuzz_arena();
+	struct buffer stream = buffer_in(arena);
 	int peer;
 
 	if (size == 0 || size > 65536)
 		return -1;
 	if (data[0] == 'P')
-		frame(&stream, pool, (const char *)data + 1,
+		frame(&stream, arena, (const char *)data + 1,
 		    (const char *)data + size);
 	else
 		buffer_add(&stream,
@@ -160,8 +160,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	never(send(peer, stream.data, stream.length,
 		  MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)stream.length);
 	(void)shutdown(peer, SHUT_WR);
-	serve(pool);
+	serve(arena);
 	(void)close(peer);
-	pool_reset(pool);
+	arena_reset(arena);
 	return 0;
 }

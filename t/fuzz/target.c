@@ -45,8 +45,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice lines[6] = { 0 };
-	struct pool *pool = fuzz_pool();
-	struct buffer out = buffer_in(pool);
+	struct arena *arena = fuzz_arena();
+	struct buffer out = buffer_in(arena);
 	struct request request;
 	const char *at = (const char *)data, *end = at + size;
 	unsigned status;
@@ -60,8 +60,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Each ends where memory that may be read ends, but for the NUL
 		 * that stands behind a parameter. */
 		if (length > 0)
-			lines[i].data = pool_copy(
-			    pool, (struct slice) { at, strnlen(at, length) });
+			lines[i].data = arena_copy(
+			    arena, (struct slice) { at, strnlen(at, length) });
 		lines[i].length = lines[i].data == NULL ? 0
 							: strlen(lines[i].data);
 		at += length + 1;
@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.body = SLICE("{\"title\":\"t\",\"completed\":true}"),
 	};
 	dispatch(
-	    &fuzz_settings, fuzz_tokens(), fuzz_db(), pool, &request, &out);
+	    &fuzz_settings, fuzz_tokens(), fuzz_db(), arena, &request, &out);
 	status = fuzz_status(&out);
 	never(status == 401);
 	never(status == 503 && !is_own(lines[1].data, lines[1].length) &&
@@ -95,6 +95,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			never(tag.length < 2 || tag.data[0] != '"' ||
 			    tag.data[tag.length - 1] != '"');
 	}
-	pool_reset(pool);
+	arena_reset(arena);
 	return 0;
 }

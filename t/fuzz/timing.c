@@ -19,7 +19,7 @@
 
 #include <openssl/rand.h>
 
-#include "auth.h"
+#include "auth/auth.h"
 #include "fuzz.h"
 
 #define NOW 1800000000
@@ -105,19 +105,19 @@ ordinary_compare(const char *a, const char *b)
 }
 
 static enum status
-judge(struct pool *pool)
+judge(struct arena *arena)
 {
 	const struct current_user *user;
 	struct token_refusal refusal;
 
-	return auth_identify(pool, &policy, tokens,
+	return auth_identify(arena, &policy, tokens,
 	    (struct slice) { field, field_length }, NOW, &refusal, &user);
 }
 
 static __attribute__((noinline)) enum status
-verify(struct pool *pool)
+verify(struct arena *arena)
 {
-	enum status status = judge(pool);
+	enum status status = judge(arena);
 
 	if (leaks && ordinary_compare(signature, right))
 		status = STATUS_OK;
@@ -157,14 +157,14 @@ set_signature(size_t n)
 static int
 show_ways(void)
 {
-	struct pool *pool = pool_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_POOL_CAP);
 
 	/* What is made once is made now, standard output's buffer too. */
 	printf("# process, signature\n");
 	for (size_t n = 0; n < CASES; n++) {
 		(void)set_signature(n);
-		(void)judge(pool);
-		pool_reset(pool);
+		(void)judge(arena);
+		arena_reset(arena);
 	}
 	for (size_t n = 0; n < CASES; n++) {
 		const char *name = set_signature(n);
@@ -174,14 +174,14 @@ show_ways(void)
 		(void)fflush(stdout);
 		never((child = fork()) < 0);
 		if (child == 0) {
-			bool good = verify(pool) == STATUS_OK;
+			bool good = verify(arena) == STATUS_OK;
 
 			_exit(good == (n == SIGNATURE_LENGTH) ? 0 : 1);
 		}
 		never(waitpid(child, &outcome, 0) != child || outcome != 0);
 		printf("%ld\t%s\n", (long)child, name);
 	}
-	pool_free(pool);
+	arena_free(arena);
 	return 0;
 }
 
@@ -227,16 +227,16 @@ static char compared[2][SIGNATURE_LENGTH];
 static unsigned swapped;
 
 static double
-measure(struct pool *pool, unsigned which)
+measure(struct arena *arena, unsigned which)
 {
 	uint64_t start;
 
 	/* What comes before is the same for both, to the instruction. */
 	memcpy(signature, compared[which ^ swapped], SIGNATURE_LENGTH);
 	start = nanoseconds();
-	(void)verify(pool);
+	(void)verify(arena);
 	start = nanoseconds() - start;
-	pool_reset(pool);
+	arena_reset(arena);
 	return (double)start;
 }
 
@@ -247,7 +247,7 @@ show_times(unsigned long count)
 	 * somebody else on the machine, is left out. */
 	static const unsigned percent[] = { 50, 75, 90 };
 	enum { CUTS = sizeof(percent) / sizeof(percent[0]), PILOT = 5000 };
-	struct pool *pool = pool_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_POOL_CAP);
 	struct mean means[CUTS][2] = { 0 };
 	static double pilot[PILOT];
 
@@ -257,13 +257,13 @@ show_times(unsigned long count)
 		memcpy(compared[i ^ swapped], signature, SIGNATURE_LENGTH);
 	}
 	for (size_t i = 0; i < PILOT; i++)
-		(void)measure(pool, lot());
+		(void)measure(arena, lot());
 	for (size_t i = 0; i < PILOT; i++)
-		pilot[i] = measure(pool, lot());
+		pilot[i] = measure(arena, lot());
 	qsort(pilot, PILOT, sizeof(pilot[0]), by_size);
 	while (count-- > 0) {
 		unsigned which = lot();
-		double time = measure(pool, which);
+		double time = measure(arena, which);
 
 		for (size_t c = 0; c < CUTS; c++)
 			if (time < pilot[PILOT * percent[c] / 100]) {
@@ -296,11 +296,11 @@ RAND_bytes(unsigned char *bytes, int count)
 static void
 remember_right(void)
 {
-	struct pool *pool = pool_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_POOL_CAP);
 
 	(void)set_signature(SIGNATURE_LENGTH);
-	never(judge(pool) != STATUS_OK);
-	pool_free(pool);
+	never(judge(arena) != STATUS_OK);
+	arena_free(arena);
 }
 
 int

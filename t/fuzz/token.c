@@ -48,7 +48,7 @@ check_memory(
 		&recalled) == STATUS_NOT_FOUND)
 		token_remember(tokens, token, claims);
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-		enum status status = token_verify(fuzz_pool(),
+		enum status status = token_verify(fuzz_arena(),
 		    &fuzz_settings.token, token, times[i], &refusal, &again);
 		enum status recall = token_recall(tokens, &fuzz_settings.token,
 		    token, times[i], &recall_refusal, &recalled);
@@ -69,12 +69,12 @@ check_memory(
 static void
 check(const char *token, size_t length)
 {
-	struct pool *pool = fuzz_pool();
+	struct arena *arena = fuzz_arena();
 	struct token_refusal refusal;
 	struct token_claims claims;
 	enum status status;
 
-	status = token_verify(pool, &fuzz_settings.token,
+	status = token_verify(arena, &fuzz_settings.token,
 	    (struct slice) { token, length }, NOW, &refusal, &claims);
 	if (status == STATUS_OK) {
 		never(length > TOKEN_LENGTH_MAX);
@@ -101,7 +101,7 @@ check(const char *token, size_t length)
 		    !signed_with(token, length, FUZZ_SECRET_OLD));
 	}
 	check_memory((struct slice) { token, length }, status, &claims);
-	pool_reset(pool);
+	arena_reset(arena);
 }
 
 int

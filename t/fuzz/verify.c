@@ -9,7 +9,7 @@ int
 main(void)
 {
 	static char line[1 << 20];
-	struct pool *pool = pool_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_POOL_CAP);
 	/* The other verifier knows one secret, and one leeway for all times. */
 	struct token_policy policy = fuzz_settings.token;
 
@@ -34,7 +34,7 @@ main(void)
 			(void)sscanf(hex + 2 * i, "%2x", &byte);
 			token[i] = (char)byte;
 		}
-		status = token_verify(pool, &policy,
+		status = token_verify(arena, &policy,
 		    (struct slice) { token, length }, now, &refusal, &claims);
 		if (status == STATUS_OK)
 			(void)printf("ok\t%.*s\n", (int)claims.user_id.length,
@@ -43,7 +43,7 @@ main(void)
 			(void)printf(
 			    "%u\t%s\n", (unsigned)status, refusal.reason);
 		free(token);
-		pool_reset(pool);
+		arena_reset(arena);
 	}
 	return 0;
 }

@@ -3,7 +3,7 @@
  * what follows is a token; whatever else it holds is no token at all; and want
  * of memory is neither.
  */
-#include "auth.h"
+#include "auth/auth.h"
 
 #include "full.h"
 #include "tap.h"
@@ -17,17 +17,17 @@ static const struct token_policy policy = {
 };
 
 static enum status
-identify(struct pool *pool, const char *field, struct token_refusal *refusal)
+identify(struct arena *arena, const char *field, struct token_refusal *refusal)
 {
 	const struct current_user *user;
 
 	*refusal = (struct token_refusal) { NULL, NULL };
 	return auth_identify(
-	    pool, &policy, NULL, slice_of(field), 0, refusal, &user);
+	    arena, &policy, NULL, slice_of(field), 0, refusal, &user);
 }
 
 static void
-test_fields(struct pool *pool)
+test_fields(struct arena *arena)
 {
 	/* What is no token of three segments is INVALID for that reason. */
 	static const struct {
@@ -68,7 +68,7 @@ test_fields(struct pool *pool)
 
 	for (size_t i = 0; i < COUNT(table); i++) {
 		const char *field = table[i].field;
-		enum status status = identify(pool, field, &refusal);
+		enum status status = identify(arena, field, &refusal);
 
 		ok(status == table[i].status &&
 			(status == MISSING) == (refusal.reason == NULL),
@@ -82,37 +82,38 @@ static void
 test_memory(void)
 {
 	struct token_refusal refusal;
-	struct pool *full = full_pool(0);
+	struct arena *full = full_arena(0);
 
 	ok(identify(full, "Bearer x", &refusal) == STATUS_INTERNAL,
 	    "no memory is no answer");
 	ok(identify(full, "Basic x", &refusal) == MISSING,
 	    "and none is needed to see that there is no token");
-	pool_free(full);
+	arena_free(full);
 }
 
 /* nginx lets none through, nor would FastCGI. */
 static void
-test_nul(struct pool *pool)
+test_nul(struct arena *arena)
 {
 	const struct current_user *user;
 	struct token_refusal refusal;
 
-	ok(auth_identify(pool, &policy, NULL, (struct slice) { "Bearer\0x", 8 },
-	       0, &refusal, &user) == INVALID,
+	ok(auth_identify(arena, &policy, NULL,
+	       (struct slice) { "Bearer\0x", 8 }, 0, &refusal,
+	       &user) == INVALID,
 	    "a NUL is no part of a scheme's name");
 }
 
 int
 main(void)
 {
-	struct pool *pool;
+	struct arena *arena;
 
-	if ((pool = pool_new(1 << 20)) == NULL)
+	if ((arena = arena_new(1 << 20)) == NULL)
 		return 1;
-	test_fields(pool);
+	test_fields(arena);
 	test_memory();
-	test_nul(pool);
-	pool_free(pool);
+	test_nul(arena);
+	arena_free(arena);
 	return tap_done();
 }

@@ -2,11 +2,11 @@
  * Goal: base64url has one spelling for each sequence of bytes, and only that
  * one is taken.
  */
-#include "base64url.h"
+#include "base/base64url.h"
 #include "tap.h"
 
 static void
-pairs(struct pool *pool)
+pairs(struct arena *arena)
 {
 	/* RFC 4648 section 10 without the padding; the last characters. */
 	static const struct {
@@ -26,11 +26,12 @@ pairs(struct pool *pool)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct slice made = { 0 };
 
-		ok(base64url_encode(pool, table[i].bytes, &made) == STATUS_OK &&
+		ok(base64url_encode(arena, table[i].bytes, &made) ==
+			    STATUS_OK &&
 			slice_equal(made, table[i].text) &&
 			made.data[made.length] == '\0',
 		    "encode to %s", table[i].text.data);
-		ok(base64url_decode(pool, table[i].text, &made) == STATUS_OK &&
+		ok(base64url_decode(arena, table[i].text, &made) == STATUS_OK &&
 			slice_equal(made, table[i].bytes) &&
 			made.data[made.length] == '\0',
 		    "decode %s", table[i].text.data);
@@ -38,7 +39,7 @@ pairs(struct pool *pool)
 }
 
 static void
-refused(struct pool *pool)
+refused(struct arena *arena)
 {
 	static const struct slice table[] = { SLICE("Z"), SLICE("A"),
 		SLICE("Zm9vA"), /* six bits over */
@@ -52,14 +53,14 @@ refused(struct pool *pool)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct slice made;
 
-		ok(base64url_decode(pool, table[i], &made) == STATUS_INVALID,
+		ok(base64url_decode(arena, table[i], &made) == STATUS_INVALID,
 		    "refused: number %zu", i);
 	}
 }
 
 /* Of all texts of two or three characters, one for each byte or two. */
 static void
-canonical(struct pool *pool)
+canonical(struct arena *arena)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "abcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -71,12 +72,12 @@ canonical(struct pool *pool)
 		struct slice made;
 
 		if (i < 64 * 64)
-			two += base64url_decode(pool,
+			two += base64url_decode(arena,
 				   (struct slice) { text, 2 },
 				   &made) == STATUS_OK;
-		three += base64url_decode(pool, (struct slice) { text, 3 },
+		three += base64url_decode(arena, (struct slice) { text, 3 },
 			     &made) == STATUS_OK;
-		pool_reset(pool);
+		arena_reset(arena);
 	}
 	ok(two == 256, "256 texts of two characters are taken: %u", two);
 	ok(three == 65536, "65,536 of three are: %u", three);
@@ -85,13 +86,13 @@ canonical(struct pool *pool)
 int
 main(void)
 {
-	struct pool *pool = pool_new(1 << 20), *small = pool_new(1 << 16);
+	struct arena *arena = arena_new(1 << 20), *small = arena_new(1 << 16);
 	struct slice made;
 	static char big[1 << 17];
 
-	pairs(pool);
-	refused(pool);
-	canonical(pool);
+	pairs(arena);
+	refused(arena);
+	canonical(arena);
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = 'A';
 	ok(base64url_decode(small, (struct slice) { big, sizeof(big) },
@@ -100,7 +101,7 @@ main(void)
 	ok(base64url_encode(small, (struct slice) { big, sizeof(big) },
 	       &made) == STATUS_INTERNAL,
 	    "encode: no memory");
-	pool_free(small);
-	pool_free(pool);
+	arena_free(small);
+	arena_free(arena);
 	return tap_done();
 }

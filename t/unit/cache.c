@@ -2,7 +2,7 @@
  * Goal: a cache gives back what was kept of the very text and of no other,
  * never holds more than its cap, and forgets the oldest first.
  */
-#include "cache.h"
+#include "base/cache.h"
 
 #include <stdalign.h>
 #include <stdint.h>

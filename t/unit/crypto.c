@@ -3,9 +3,9 @@
  * a secret that is still there and with nothing else, no byte of it can be
  * changed, and want of memory opens none.
  */
-#include "crypto.h"
+#include "base/crypto.h"
 
-#include "base64url.h"
+#include "base/base64url.h"
 #include "full.h"
 #include "scarce.h"
 #include "tap.h"
@@ -13,7 +13,7 @@
 #define OLD "an old secret of more than 32 bytes"
 #define NEW "a new secret of more than 32 bytes!"
 
-static struct pool *pool;
+static struct arena *arena;
 
 static const struct token_policy old_policy = {
 	.secrets = { { .key = { OLD, sizeof(OLD) - 1 } } },
@@ -102,7 +102,7 @@ opens(const struct token_policy *policy, struct slice context, struct slice box,
 {
 	struct slice opened = { 0 };
 
-	return crypto_open(pool, policy, context, box, &opened) == STATUS_OK &&
+	return crypto_open(arena, policy, context, box, &opened) == STATUS_OK &&
 	    slice_equal(opened, plain) && opened.data[opened.length] == '\0';
 }
 
@@ -113,7 +113,7 @@ refused(
 {
 	struct slice opened;
 
-	return crypto_open(pool, policy, context, box, &opened) ==
+	return crypto_open(arena, policy, context, box, &opened) ==
 	    STATUS_INVALID;
 }
 
@@ -129,17 +129,17 @@ boxes(void)
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		for (size_t n = 0; n < COUNT(contexts); n++)
-			ok(crypto_seal(pool, &old_policy, contexts[n], texts[i],
-			       &box) == STATUS_OK &&
+			ok(crypto_seal(arena, &old_policy, contexts[n],
+			       texts[i], &box) == STATUS_OK &&
 				opens(&old_policy, contexts[n], box, texts[i]),
 			    "text %zu with context %zu comes back", i, n);
 
-	ok(crypto_seal(pool, &old_policy, SLICE(""),
+	ok(crypto_seal(arena, &old_policy, SLICE(""),
 	       (struct slice) { big, 65537 }, &box) == STATUS_INTERNAL,
 	    "a text too long is not sealed");
-	ok(crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"), &box) ==
+	ok(crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"), &box) ==
 		    STATUS_OK &&
-		crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"),
+		crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"),
 		    &again) == STATUS_OK &&
 		!slice_equal(box, again),
 	    "the same text makes another box each time");
@@ -159,7 +159,7 @@ boxes(void)
 	ok(refused(&new_policy, SLICE("c"), box), "another secret");
 	ok(opens(&rotated_policy, SLICE("c"), box, SLICE("text")),
 	    "the second secret opens it");
-	ok(crypto_seal(pool, &rotated_policy, SLICE("c"), SLICE("text"),
+	ok(crypto_seal(arena, &rotated_policy, SLICE("c"), SLICE("text"),
 	       &box) == STATUS_OK &&
 		opens(&new_policy, SLICE("c"), box, SLICE("text")) &&
 		refused(&old_policy, SLICE("c"), box),
@@ -187,16 +187,16 @@ forgeries(void)
 		ok(refused(&old_policy, SLICE(""), table[i]),
 		    "forgery %zu is refused", i);
 
-	if (crypto_seal(pool, &old_policy, SLICE("c"), SLICE("some text"),
+	if (crypto_seal(arena, &old_policy, SLICE("c"), SLICE("some text"),
 		&box) != STATUS_OK ||
-	    base64url_decode(pool, box, &bytes) != STATUS_OK ||
-	    (copy = pool_copy(pool, bytes)) == NULL) {
+	    base64url_decode(arena, box, &bytes) != STATUS_OK ||
+	    (copy = arena_copy(arena, bytes)) == NULL) {
 		ok(false, "a box to change");
 		return;
 	}
 	for (size_t bit = 0; bit < 8 * bytes.length; bit++) {
 		copy[bit / 8] ^= (char)(1 << bit % 8);
-		if (base64url_encode(pool,
+		if (base64url_encode(arena,
 			(struct slice) { copy, bytes.length },
 			&changed) != STATUS_OK ||
 		    !refused(&old_policy, SLICE("c"), changed))
@@ -205,7 +205,7 @@ forgeries(void)
 	}
 	ok(opened == 0, "each bit changed is refused: %u are not", opened);
 	for (size_t length = 0; length < bytes.length; length++) {
-		if (base64url_encode(pool, (struct slice) { copy, length },
+		if (base64url_encode(arena, (struct slice) { copy, length },
 			&changed) != STATUS_OK ||
 		    !refused(&old_policy, SLICE("c"), changed))
 			opened++;
@@ -260,21 +260,21 @@ memory(void)
 
 	if (!scarce_possible())
 		return;
-	ok(crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"), &box) ==
+	ok(crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"), &box) ==
 		STATUS_OK,
 	    "a box");
 	do {
 		scarce_after = n;
 		sealed = crypto_seal(
-		    pool, &old_policy, SLICE("c"), SLICE("text"), &other);
+		    arena, &old_policy, SLICE("c"), SLICE("text"), &other);
 		whole = scarce_after >= 0;
 		scarce_after = n;
 		opened = crypto_open(
-		    pool, &rotated_policy, SLICE("c"), box, &plain);
+		    arena, &rotated_policy, SLICE("c"), box, &plain);
 		whole = whole && scarce_after >= 0;
 		scarce_after = n;
 		forged = crypto_open(
-		    pool, &new_policy, SLICE("c"), box, &other);
+		    arena, &new_policy, SLICE("c"), box, &other);
 		scarce_after = -1;
 		wrong += forged == STATUS_OK ||
 		    (opened == STATUS_OK &&
@@ -294,25 +294,25 @@ full_pools(void)
 	enum status status = STATUS_INTERNAL;
 	unsigned left = 0;
 
-	if (crypto_seal(pool, &old_policy, SLICE("c"), SLICE("text"), &box) !=
+	if (crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"), &box) !=
 	    STATUS_OK)
 		return;
 	while (status == STATUS_INTERNAL && left < 100) {
-		struct pool *full = full_pool(left++);
+		struct arena *full = full_arena(left++);
 
 		status = crypto_open(
 		    full, &old_policy, SLICE("c"), box, &plain);
-		pool_free(full);
+		arena_free(full);
 	}
-	ok(status == STATUS_OK && left > 1, "a full pool opens no box");
+	ok(status == STATUS_OK && left > 1, "a full arena opens no box");
 	status = STATUS_INTERNAL;
 	left = 0;
 	while (status == STATUS_INTERNAL && left < 100) {
-		struct pool *full = full_pool(left++);
+		struct arena *full = full_arena(left++);
 
 		status = crypto_seal(
 		    full, &old_policy, SLICE("c"), SLICE("text"), &plain);
-		pool_free(full);
+		arena_free(full);
 	}
 	ok(status == STATUS_OK && left > 1, "nor does it make one");
 }
@@ -320,7 +320,7 @@ full_pools(void)
 int
 main(void)
 {
-	pool = pool_new(1 << 23);
+	arena = arena_new(1 << 23);
 	digests();
 	macs();
 	boxes();
@@ -328,6 +328,6 @@ main(void)
 	hashes();
 	memory();
 	full_pools();
-	pool_free(pool);
+	arena_free(arena);
 	return tap_done();
 }

@@ -7,7 +7,7 @@
  * as its argument.  t/statements.t runs it.
  */
 
-#include "db.h"
+#include "db/db.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #define MANY 100
 
 static struct db *db;
-static struct pool *pool;
+static struct arena *arena;
 
 /* Run *sql*; its one row, or NULL. */
 static const struct sql_value *
@@ -35,7 +35,7 @@ one_row(const struct sql *sql)
 static bool
 says(int number)
 {
-	struct sql sql = sql_in(pool);
+	struct sql sql = sql_in(arena);
 	char text[32];
 	const struct sql_value *row;
 
@@ -51,7 +51,7 @@ says(int number)
 static int64_t
 counted(const char *name)
 {
-	struct sql sql = sql_in(pool);
+	struct sql sql = sql_in(arena);
 	const struct sql_value *row;
 
 	sql_add(&sql, "SELECT ");
@@ -106,7 +106,7 @@ test_prepared(void)
 static void
 test_values(void)
 {
-	struct sql sql = sql_in(pool);
+	struct sql sql = sql_in(arena);
 	const struct sql_value *row;
 
 	sql_add(&sql, "SELECT ");
@@ -123,7 +123,7 @@ test_columns(void)
 {
 	static char longest[DB_COLUMN_BYTES];
 	const struct slice text = { longest, sizeof(longest) };
-	struct sql sql = sql_in(pool);
+	struct sql sql = sql_in(arena);
 	const struct sql_value *row;
 	const char *separator = "SELECT ";
 	int right = 0;
@@ -145,7 +145,7 @@ test_columns(void)
 	ok(row != NULL && slice_equal(row[MANY - 1].bytes, text),
 	    "and %d again", MANY);
 
-	sql = sql_in(pool);
+	sql = sql_in(arena);
 	sql_add(&sql, "SELECT ");
 	sql_column(&sql, "'short'", SQL_TEXT);
 	sql_column(&sql, ", CONCAT(", SQL_TEXT);
@@ -161,7 +161,7 @@ test_types(void)
 	/* 2026-11-23 10:30:00.123456 */
 	const int64_t time = INT64_C(1795429800123456);
 	const struct slice bytes = { "\0\xff'\\", 4 };
-	struct sql sql = sql_in(pool);
+	struct sql sql = sql_in(arena);
 	const struct sql_value *row;
 
 	sql_add(&sql, "SELECT ");
@@ -193,7 +193,7 @@ test_types(void)
 static void
 refuse(const char *text, int values, int types)
 {
-	struct sql sql = sql_in(pool);
+	struct sql sql = sql_in(arena);
 
 	sql_add(&sql, text);
 	for (int i = 0; i < values; i++)
@@ -210,7 +210,8 @@ refuse(const char *text, int values, int types)
 int
 main(int argc, char **argv)
 {
-	if (argc != 2 || (pool = pool_new((size_t)16 * 1024 * 1024)) == NULL ||
+	if (argc != 2 ||
+	    (arena = arena_new((size_t)16 * 1024 * 1024)) == NULL ||
 	    (db = db_new(argv[1])) == NULL)
 		return EXIT_FAILURE;
 	test_prepared();
@@ -224,6 +225,6 @@ main(int argc, char **argv)
 	refuse("SELECT 1, 2", 0, 0);
 	refuse("DO 1", 0, 1);
 	db_free(db);
-	pool_free(pool);
+	arena_free(arena);
 	return tap_done();
 }

@@ -1,5 +1,5 @@
 /*
- * Goal: whichever allocation finds the request's pool full, the answer is 500
+ * Goal: whichever allocation finds the request's arena full, the answer is 500
  * or none, and the right one as soon as there is room: never an answer that is
  * cut short, and never a success for somebody who has none.  The log says what
  * the client is told.
@@ -8,18 +8,18 @@
 
 #include <unistd.h>
 
-#include "crypto.h"
+#include "auth/tenant.h"
+#include "base/crypto.h"
 #include "full.h"
 #include "tap.h"
-#include "task_json.h"
-#include "task_query.h"
-#include "tenant.h"
+#include "task/task_json.h"
+#include "task/task_query.h"
 
 static const struct slice path = SLICE("/api/" FUZZ_USER "/tasks");
 
 /* A cursor for *sort*, as the end of a query. */
 static enum status
-make_link(struct pool *pool, enum task_sort sort, struct slice *link)
+make_link(struct arena *arena, enum task_sort sort, struct slice *link)
 {
 	static const struct current_user user = {
 		.claims = { .user_id = SLICE(FUZZ_USER) },
@@ -29,15 +29,15 @@ make_link(struct pool *pool, enum task_sort sort, struct slice *link)
 	};
 	struct task_query query = { .sort = sort, .limit = 1 };
 	struct exchange x = {
-		.pool = pool,
+		.arena = arena,
 		.settings = &fuzz_settings,
-		.response = response_in(pool),
+		.response = response_in(arena),
 		.target = { .query = SLICE("limit=1&after=x&%zz&a") },
 	};
 	const struct tenant *tenant;
 	enum status status;
 
-	status = tenant_guard(pool, &user, SLICE(FUZZ_USER), &tenant);
+	status = tenant_guard(arena, &user, SLICE(FUZZ_USER), &tenant);
 	if (status == STATUS_OK)
 		status = task_query_link(&x, tenant, &query, &last);
 	*link = x.response.link;
@@ -46,13 +46,13 @@ make_link(struct pool *pool, enum task_sort sort, struct slice *link)
 
 /* A target with *parameters* and the cursor that goes with *sort*. */
 static struct slice
-target_after(struct pool *pool, const char *parameters, enum task_sort sort)
+target_after(struct arena *arena, const char *parameters, enum task_sort sort)
 {
-	struct buffer target = buffer_in(pool);
+	struct buffer target = buffer_in(arena);
 	struct slice link;
 	const char *after;
 
-	never(make_link(pool, sort, &link) != STATUS_OK);
+	never(make_link(arena, sort, &link) != STATUS_OK);
 	after = memmem(link.data, link.length, "&after=", 7);
 	never(after == NULL);
 	buffer_add(&target, path);
@@ -69,7 +69,7 @@ status_of(const struct buffer *out)
 		return 0;
 	never(memmem(out->data, out->length, "\r\n\r\n", 4) == NULL);
 	return (unsigned)strtoul(
-	    pool_copy(fuzz_pool(), (struct slice) { out->data + 8, 3 }), NULL,
+	    arena_copy(fuzz_arena(), (struct slice) { out->data + 8, 3 }), NULL,
 	    10);
 }
 
@@ -102,7 +102,7 @@ answer(struct request request, unsigned status)
 
 	request.id = id;
 	do {
-		struct pool *full = full_pool(left++);
+		struct arena *full = full_arena(left++);
 		struct buffer out = buffer_in(full);
 
 		dispatch(&fuzz_settings, NULL, fuzz_db(), full, &request, &out);
@@ -111,7 +111,7 @@ answer(struct request request, unsigned status)
 		wrong += seen != 0 && seen != 500 && seen != status;
 		/* None is 500 from whoever called. */
 		wrong += logged() != (seen == 0 ? 500 : seen);
-		pool_free(full);
+		arena_free(full);
 	} while (seen != status && wrong == 0 && left < 2000);
 	ok(seen == status && wrong == 0 && failures > 0,
 	    "%s %.*s: %u, and nothing but 500 for want of %u times 16 bytes",
@@ -180,27 +180,27 @@ test_cursors(void)
 {
 	static const struct slice context = SLICE(
 	    "all created desc " FUZZ_USER);
-	struct pool *pool = fuzz_pool();
+	struct arena *arena = fuzz_arena();
 	struct request request = {
 		.method = METHOD_GET,
 		.authorization = slice_of(fuzz_authorization()),
 	};
 	struct slice box, link;
-	struct buffer target = buffer_in(pool);
+	struct buffer target = buffer_in(arena);
 	enum status status;
 	unsigned left = 0;
 	bool whole;
 
 	request.target = target_after(
-	    pool, "?sort=updated&order=asc", TASK_SORT_UPDATED);
+	    arena, "?sort=updated&order=asc", TASK_SORT_UPDATED);
 	answer(request, 503);
-	request.target = target_after(pool, "?sort=title", TASK_SORT_TITLE);
+	request.target = target_after(arena, "?sort=title", TASK_SORT_TITLE);
 	answer(request, 503);
-	request.target = target_after(pool, "?sort=title", TASK_SORT_CREATED);
+	request.target = target_after(arena, "?sort=title", TASK_SORT_CREATED);
 	answer(request, 422);
 
 	/* It opens, but holds no place. */
-	if (crypto_seal(pool, &fuzz_settings.token, context, SLICE("short"),
+	if (crypto_seal(arena, &fuzz_settings.token, context, SLICE("short"),
 		&box) != STATUS_OK)
 		return;
 	buffer_add(&target, path);
@@ -210,13 +210,13 @@ test_cursors(void)
 	answer(request, 422);
 
 	do {
-		struct pool *full = full_pool(left++);
+		struct arena *full = full_arena(left++);
 
 		status = make_link(full, TASK_SORT_TITLE, &link);
 		whole = status == STATUS_OK &&
 		    memmem(link.data, link.length, ">; rel=\"next\"", 13) !=
 			NULL;
-		pool_free(full);
+		arena_free(full);
 	} while (status == STATUS_INTERNAL && left < 2000);
 	ok(status == STATUS_OK && whole && left > 10,
 	    "a Link, and nothing but failure for want of %u times 16 bytes",
@@ -229,13 +229,13 @@ test_tasks(void)
 	static const struct task task = {
 		.content = { .title = SLICE("Buy milk") },
 	};
-	struct buffer whole = buffer_in(fuzz_pool());
+	struct buffer whole = buffer_in(fuzz_arena());
 	unsigned left = 0, cut = 0;
 	bool failed;
 
 	task_json_write(&whole, SLICE(FUZZ_USER), &task);
 	do {
-		struct pool *full = full_pool(left++);
+		struct arena *full = full_arena(left++);
 		struct buffer out = buffer_in(full);
 		char filler[920];
 
@@ -245,7 +245,7 @@ test_tasks(void)
 		task_json_write(&out, SLICE(FUZZ_USER), &task);
 		failed = out.failed;
 		cut += !failed && out.length != sizeof(filler) + whole.length;
-		pool_free(full);
+		arena_free(full);
 	} while (failed && left < 2000);
 	ok(!failed && cut == 0 && left > 10,
 	    "a task is written whole, or the buffer has failed");

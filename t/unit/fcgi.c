@@ -3,7 +3,7 @@
  * and leaves nothing behind that its caller would free again.
  */
 
-#include "fcgi.h"
+#include "http/fcgi.h"
 
 #include <string.h>
 #include <sys/resource.h>

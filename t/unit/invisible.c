@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 int
 main(void)

@@ -3,18 +3,18 @@
  * leaves out; none of json-c's own leniencies shows; what was read is what was
  * written; and memory that runs out never gives a wrong value.
  */
-#include "json.h"
+#include "base/json.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "scarce.h"
 #include "tap.h"
-#include "utf8.h"
 
-static struct pool *pool;
+static struct arena *arena;
 
 static enum status
 read_text(struct slice text, struct json *value)
@@ -25,7 +25,7 @@ read_text(struct slice text, struct json *value)
 
 	if (text.length > 0)
 		memcpy(copy, text.data, text.length);
-	status = json_read(pool, (struct slice) { copy, text.length }, value);
+	status = json_read(arena, (struct slice) { copy, text.length }, value);
 	free(copy);
 	return status;
 }
@@ -194,7 +194,7 @@ escapes(void)
 			snprintf(text, sizeof(text), "\"\\u%04x\\u%04x!\"",
 			    0xD800 + (point - 0x10000) / 0x400,
 			    0xDC00 + point % 0x400);
-		if (json_read(pool, slice_of(text), &value) != STATUS_OK) {
+		if (json_read(arena, slice_of(text), &value) != STATUS_OK) {
 			wrong++;
 			continue;
 		}
@@ -203,7 +203,7 @@ escapes(void)
 		    !utf8_next(&inside, &second) || second != '!' ||
 		    inside.length != 0)
 			wrong++;
-		pool_reset(pool);
+		arena_reset(arena);
 	}
 	ok(wrong == 0, "every code point, escaped: %u wrong", wrong);
 }
@@ -213,7 +213,7 @@ static enum status
 read_nested(unsigned depth, const char *open, const char *inside,
     const char *close, struct json *value)
 {
-	struct buffer text = buffer_in(pool);
+	struct buffer text = buffer_in(arena);
 
 	for (unsigned i = 0; i < depth; i++)
 		buffer_add_text(&text, open);
@@ -371,8 +371,8 @@ writing_anywhere(void)
 
 	for (size_t f = 0; f < COUNT(fill); f++) {
 		for (unsigned n = 0; n < 256 * sizeof(text); n++) {
-			struct buffer out = buffer_in(pool);
-			struct buffer right = buffer_in(pool);
+			struct buffer out = buffer_in(arena);
+			struct buffer right = buffer_in(arena);
 			struct slice whole = { text, sizeof(text) };
 
 			memset(text, fill[f], sizeof(text));
@@ -381,7 +381,7 @@ writing_anywhere(void)
 			write_slowly(&right, whole);
 			wrong += !slice_equal(
 			    buffer_slice(&out), buffer_slice(&right));
-			pool_reset(pool);
+			arena_reset(arena);
 		}
 	}
 	ok(wrong == 0, "each byte is written right anywhere: %u are not",
@@ -410,7 +410,7 @@ writing(void)
 	unsigned wrong = 0;
 
 	for (size_t i = 0; i < COUNT(table); i++) {
-		out = buffer_in(pool);
+		out = buffer_in(arena);
 		json_write_string(&out, table[i].text);
 		ok(!out.failed &&
 			slice_equal(buffer_slice(&out), table[i].json),
@@ -421,21 +421,21 @@ writing(void)
 	for (unsigned byte = 1; byte < 0x80; byte++) {
 		char text[3] = { 'x', (char)byte, 'y' };
 
-		out = buffer_in(pool);
+		out = buffer_in(arena);
 		json_write_string(&out, (struct slice) { text, 3 });
-		if (json_read(pool, buffer_slice(&out), &value) != STATUS_OK ||
+		if (json_read(arena, buffer_slice(&out), &value) != STATUS_OK ||
 		    !slice_equal(
 			json_as_string(value), (struct slice) { text, 3 }))
 			wrong++;
 	}
 	ok(wrong == 0, "each ASCII character comes back");
 
-	long_text = buffer_in(pool);
+	long_text = buffer_in(arena);
 	for (int i = 0; i < 4000; i++)
 		buffer_add_text(&long_text, "ab\"\xE2\x82\xAC");
-	out = buffer_in(pool);
+	out = buffer_in(arena);
 	json_write_string(&out, buffer_slice(&long_text));
-	ok(json_read(pool, buffer_slice(&out), &value) == STATUS_OK &&
+	ok(json_read(arena, buffer_slice(&out), &value) == STATUS_OK &&
 		slice_equal(json_as_string(value), buffer_slice(&long_text)),
 	    "a long text comes back");
 }
@@ -476,7 +476,7 @@ mutations(void)
 		status = read_text(text, &value);
 		taken_count += status == STATUS_OK;
 		failed += status != STATUS_OK && status != STATUS_INVALID;
-		pool_reset(pool);
+		arena_reset(arena);
 	}
 	ok(failed == 0, "20,000 mutations: %u fail", failed);
 	ok(taken_count > 100, "and some are still JSON: %u", taken_count);
@@ -500,7 +500,7 @@ read_scarcely(long n)
 	bool whole;
 
 	scarce_after = n;
-	status = json_read(pool, text, &value);
+	status = json_read(arena, text, &value);
 	whole = scarce_after >= 0;
 	scarce_after = -1;
 	if (status == STATUS_OK &&
@@ -555,36 +555,36 @@ memory(void)
 int
 main(void)
 {
-	struct pool *small;
+	struct arena *small;
 	struct json value;
 
-	pool = pool_new(1 << 20);
+	arena = arena_new(1 << 20);
 	taken();
 	refused();
 	depth();
 	integers();
 	values();
 	writing();
-	pool_reset(pool);
+	arena_reset(arena);
 	writing_anywhere();
 	escapes();
 	mutations();
 	memory();
 
-	small = pool_new(40000);
-	if (pool_alloc(small, 32768) == NULL)
+	small = arena_new(40000);
+	if (arena_alloc(small, 32768) == NULL)
 		return 1;
-	while (pool_alloc(small, 1) != NULL)
+	while (arena_alloc(small, 1) != NULL)
 		;
 	ok(json_read(small, sample, &value) == STATUS_INTERNAL,
-	    "a full pool is no fault of the text");
+	    "a full arena is no fault of the text");
 	ok(json_read(small, SLICE("\"\\ud83d\\ude00\""), &value) ==
 		STATUS_INTERNAL,
 	    "nor of a pair of surrogates");
 	ok(json_read(small, (struct slice) { "{", (size_t)INT_MAX + 1 },
 	       &value) == STATUS_INVALID,
 	    "what is too long for json-c is not even looked at");
-	pool_free(small);
-	pool_free(pool);
+	arena_free(small);
+	arena_free(arena);
 	return tap_done();
 }

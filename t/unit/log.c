@@ -3,7 +3,7 @@
  * operator looks, however the program was started.
  */
 
-#include "log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,11 +4,11 @@
  * read as RFC 9110 and RFC 3986 have them.
  */
 
-#include "request.h"
+#include "http/request.h"
 
 #include "tap.h"
 
-static struct pool *pool;
+static struct arena *arena;
 
 /* The segments of *text* with "|" between, or "400". */
 static const char *
@@ -100,10 +100,10 @@ test_decode(void)
 {
 	struct slice decoded;
 
-	ok(request_decode(pool, SLICE("a%41%2f%zz"), &decoded) ==
+	ok(request_decode(arena, SLICE("a%41%2f%zz"), &decoded) ==
 		STATUS_INVALID,
 	    "an escape that is none");
-	ok(request_decode(pool, SLICE("a%41%2541%2f%00b"), &decoded) ==
+	ok(request_decode(arena, SLICE("a%41%2541%2f%00b"), &decoded) ==
 		    STATUS_OK &&
 		slice_equal(decoded, SLICE("aA%41/\0b")),
 	    "each escape is decoded, once");
@@ -260,7 +260,7 @@ test_methods(void)
 int
 main(void)
 {
-	if ((pool = pool_new(100000)) == NULL)
+	if ((arena = arena_new(100000)) == NULL)
 		return 1;
 	test_split();
 	test_decode();
@@ -268,6 +268,6 @@ main(void)
 	test_media_type();
 	test_tags();
 	test_methods();
-	pool_free(pool);
+	arena_free(arena);
 	return tap_done();
 }

@@ -3,11 +3,11 @@
  * body, challenge; and what belongs to a success is not told of a refusal.
  */
 
-#include "response.h"
+#include "http/response.h"
 
 #include "tap.h"
 
-static struct pool *pool;
+static struct arena *arena;
 
 #define COMMON                                \
 	"Cache-Control: no-store\r\n"         \
@@ -18,7 +18,7 @@ static void
 is(const struct response *response, enum status status, bool head, bool bearer,
     const char *wanted, const char *name)
 {
-	struct buffer out = buffer_in(pool);
+	struct buffer out = buffer_in(arena);
 
 	response_write(response, status, SLICE("r1"), head, bearer, &out);
 	if (!ok(slice_equal(buffer_slice(&out), slice_of(wanted)), "%s", name))
@@ -29,7 +29,7 @@ is(const struct response *response, enum status status, bool head, bool bearer,
 static void
 test_successes(void)
 {
-	struct response response = response_in(pool);
+	struct response response = response_in(arena);
 
 	buffer_add(&response.body, SLICE("{}"));
 	response.etag = SLICE("\"1\"");
@@ -51,7 +51,7 @@ test_successes(void)
 	    "\"request_id\":\"r1\"}",
 	    "a refusal has none of them");
 
-	response = response_in(pool);
+	response = response_in(arena);
 	buffer_add(&response.body, SLICE("[1,2]"));
 	is(&response, STATUS_OK, true, true,
 	    "Status: 200 OK\r\nContent-Type: application/json\r\n"
@@ -61,7 +61,7 @@ test_successes(void)
 	is(&response, STATUS_NOT_MODIFIED, false, true,
 	    "Status: 304 Not Modified\r\n" COMMON "ETag: \"1\"\r\n\r\n",
 	    "304 has no body and no length");
-	response = response_in(pool);
+	response = response_in(arena);
 	response.allow = "GET, HEAD, OPTIONS";
 	is(&response, STATUS_NO_CONTENT, false, true,
 	    "Status: 204 No Content\r\n" COMMON
@@ -72,7 +72,7 @@ test_successes(void)
 static void
 test_refusals(void)
 {
-	struct response response = response_in(pool);
+	struct response response = response_in(arena);
 
 	is(&response, STATUS_TOKEN_MISSING, true, false,
 	    "Status: 401 Unauthorized\r\n"
@@ -103,7 +103,7 @@ test_refusals(void)
 	    "Content-Length: 211\r\n" COMMON "Allow: PATCH, OPTIONS\r\n"
 	    "Accept: a/b\r\nAccept-Patch: c/d\r\n\r\n",
 	    "a refusal says what would be taken");
-	response = response_in(pool);
+	response = response_in(arena);
 
 	ok(response_invalid(&response, "title", "is \"required\"") ==
 		    STATUS_INVALID &&
@@ -129,24 +129,24 @@ test_refusals(void)
 static void
 test_memory(void)
 {
-	struct pool *small = pool_new(50000);
+	struct arena *small = arena_new(50000);
 	struct response response;
-	struct buffer out = buffer_in(pool);
+	struct buffer out = buffer_in(arena);
 
-	if (!ok(small != NULL, "a small pool"))
+	if (!ok(small != NULL, "a small arena"))
 		return;
 	response = response_in(small);
 	while (!response.body.failed)
 		buffer_add(&response.body, SLICE("0123456789"));
 	response_write(&response, STATUS_OK, SLICE("r1"), false, false, &out);
 	ok(out.failed, "a body that is not whole is never an answer");
-	pool_free(small);
+	arena_free(small);
 }
 
 int
 main(void)
 {
-	if ((pool = pool_new(200000)) == NULL)
+	if ((arena = arena_new(200000)) == NULL)
 		return 1;
 	test_successes();
 	test_refusals();
@@ -155,6 +155,6 @@ main(void)
 		ok((status_answer(s)->http >= 400) ==
 			(status_answer(s)->code != NULL),
 		    "status %u has a code if it is a refusal", (unsigned)s);
-	pool_free(pool);
+	arena_free(arena);
 	return tap_done();
 }

@@ -3,14 +3,14 @@
  * a target finds its route, its method, or what Allow would say.
  */
 
-#include "router.h"
+#include "server/router.h"
 
 #include <stdlib.h>
 
 #include "full.h"
 #include "tap.h"
 
-static struct pool *pool;
+static struct arena *arena;
 
 static const struct {
 	enum method method;
@@ -69,7 +69,7 @@ test_match(void)
 		if (request_split(slice_of(table[i].target), &target) !=
 		    STATUS_OK)
 			abort();
-		status = router_match(pool, table[i].method, &target, &match);
+		status = router_match(arena, table[i].method, &target, &match);
 		ok(status == table[i].status &&
 			is(slice_of(match.pattern), table[i].pattern) &&
 			is(slice_of(match.allow), table[i].allow) &&
@@ -94,7 +94,7 @@ test_match(void)
 static void
 test_memory(void)
 {
-	struct pool *full = full_pool(0);
+	struct arena *full = full_arena(0);
 	struct target target;
 	struct match match;
 
@@ -104,16 +104,16 @@ test_memory(void)
 	    "a route needs no memory");
 	ok(router_match(full, METHOD_POST, &target, &match) == STATUS_INTERNAL,
 	    "Allow does, and without is not half written");
-	pool_free(full);
+	arena_free(full);
 }
 
 int
 main(void)
 {
-	if ((pool = pool_new(100000)) == NULL)
+	if ((arena = arena_new(100000)) == NULL)
 		return 1;
 	test_match();
 	test_memory();
-	pool_free(pool);
+	arena_free(arena);
 	return tap_done();
 }

@@ -3,7 +3,7 @@
  * ambiguous is refused with one line that names the setting and never shows
  * its value; and the secrets are gone from the environment when asked.
  */
-#include "settings.h"
+#include "server/settings.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pool.h"
-#include "task_store.h"
+#include "base/arena.h"
+#include "task/task_store.h"
 
 static void
 print(const char *name, struct slice text)
@@ -18,12 +18,12 @@ print(const char *name, struct slice text)
 int
 main(void)
 {
-	struct pool *pool;
+	struct arena *arena;
 	enum status status;
 
-	if ((pool = pool_new(1024 * 1024)) == NULL)
+	if ((arena = arena_new(1024 * 1024)) == NULL)
 		return EXIT_FAILURE;
-	status = task_store_statements(pool, print);
-	pool_free(pool);
+	status = task_store_statements(arena, print);
+	arena_free(arena);
 	return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -2,7 +2,7 @@
  * Goal: a user is let into the tenant of the same name, byte for byte after one
  * decoding, and into no other; and into none for want of memory.
  */
-#include "tenant.h"
+#include "auth/tenant.h"
 
 #include "full.h"
 #include "tap.h"
@@ -12,12 +12,12 @@ static const struct current_user alice = {
 };
 
 static enum status
-guard(struct pool *pool, const struct current_user *user, const char *segment)
+guard(struct arena *arena, const struct current_user *user, const char *segment)
 {
 	const struct tenant *tenant;
 	enum status status;
 
-	status = tenant_guard(pool, user, slice_of(segment), &tenant);
+	status = tenant_guard(arena, user, slice_of(segment), &tenant);
 	if (status == STATUS_OK &&
 	    !slice_equal(tenant_user_id(tenant), user->claims.user_id))
 		return STATUS_INTERNAL;
@@ -25,7 +25,7 @@ guard(struct pool *pool, const struct current_user *user, const char *segment)
 }
 
 static void
-test_names(struct pool *pool)
+test_names(struct arena *arena)
 {
 	static const struct {
 		const char *segment;
@@ -54,11 +54,11 @@ test_names(struct pool *pool)
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++)
-		ok(guard(pool, &alice, table[i].segment) == table[i].status,
+		ok(guard(arena, &alice, table[i].segment) == table[i].status,
 		    "\"%s\" is%s hers",
 		    table[i].segment == NULL ? "" : table[i].segment,
 		    table[i].status == STATUS_OK ? "" : " not");
-	ok(guard(pool, &nobody, "") == STATUS_FORBIDDEN,
+	ok(guard(arena, &nobody, "") == STATUS_FORBIDDEN,
 	    "no name is nobody's, not even of who has none");
 }
 
@@ -66,23 +66,23 @@ static void
 test_memory(void)
 {
 	for (unsigned left = 0; left < 2; left++) {
-		struct pool *full = full_pool(left);
+		struct arena *full = full_arena(left);
 
 		ok(guard(full, &alice, "Alice-1._%7e") == STATUS_INTERNAL,
 		    "with memory for %u of two, no answer", left);
-		pool_free(full);
+		arena_free(full);
 	}
 }
 
 int
 main(void)
 {
-	struct pool *pool;
+	struct arena *arena;
 
-	if ((pool = pool_new(1 << 20)) == NULL)
+	if ((arena = arena_new(1 << 20)) == NULL)
 		return 1;
-	test_names(pool);
+	test_names(arena);
 	test_memory();
-	pool_free(pool);
+	arena_free(arena);
 	return tap_done();
 }

@@ -4,7 +4,7 @@
  * them.
  */
 
-#include "timestamp.h"
+#include "base/timestamp.h"
 
 #include <string.h>
 #include <time.h>

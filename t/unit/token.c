@@ -3,16 +3,16 @@
  * in the table's order; each of libjwt's leniencies is refused; and neither a
  * changed byte nor a failed allocation ever makes a wrong token right.
  */
-#include "token.h"
+#include "auth/token.h"
 
 #include <openssl/hmac.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base64url.h"
-#include "buffer.h"
-#include "json.h"
+#include "base/base64url.h"
+#include "base/buffer.h"
+#include "base/json.h"
 #include "scarce.h"
 #include "tap.h"
 
@@ -26,7 +26,7 @@ static const struct slice old_key = { "An old one, of 32 bytes or more.", 32 };
 static const struct slice other_key = { "Not ours, but just as long: 0123",
 	32 };
 
-static struct pool *pool;
+static struct arena *arena;
 static struct token_policy policy;
 static struct token_refusal refusal;
 static struct token_claims claims;
@@ -52,11 +52,11 @@ sign(struct slice input, struct slice secret)
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
 	struct slice signature = { 0 };
-	struct buffer token = buffer_in(pool);
+	struct buffer token = buffer_in(arena);
 
 	HMAC(EVP_sha256(), secret.data, (int)secret.length,
 	    (const unsigned char *)input.data, input.length, mac, &length);
-	if (base64url_encode(pool, (struct slice) { (char *)mac, length },
+	if (base64url_encode(arena, (struct slice) { (char *)mac, length },
 		&signature) != STATUS_OK)
 		abort();
 	buffer_add(&token, input);
@@ -70,10 +70,10 @@ static struct slice
 mint(struct slice header, struct slice payload, struct slice secret)
 {
 	struct slice one, two;
-	struct buffer input = buffer_in(pool);
+	struct buffer input = buffer_in(arena);
 
-	if (base64url_encode(pool, header, &one) != STATUS_OK ||
-	    base64url_encode(pool, payload, &two) != STATUS_OK)
+	if (base64url_encode(arena, header, &one) != STATUS_OK ||
+	    base64url_encode(arena, payload, &two) != STATUS_OK)
 		abort();
 	buffer_add(&input, one);
 	buffer_add_char(&input, '.');
@@ -101,7 +101,7 @@ payload_of(const struct claim *changes)
 		{ "user_id", "\"ea5oVK53YjEeqel2O0hkNmyjreZ56iuZ\"" },
 		{ "user_email", "\"ada@example.com\"" },
 	};
-	struct buffer out = buffer_in(pool);
+	struct buffer out = buffer_in(arena);
 	char mark = '{';
 
 	for (size_t i = 0; i < COUNT(usual); i++) {
@@ -158,7 +158,7 @@ verify(struct slice token)
 	if (token.length > 0)
 		memcpy(copy, token.data, token.length);
 	memset(&refusal, 'x', sizeof(refusal));
-	status = token_verify(pool, &policy,
+	status = token_verify(arena, &policy,
 	    (struct slice) { copy, token.length }, NOW, &refusal, &claims);
 	free(copy);
 	return status;
@@ -208,7 +208,7 @@ static struct slice
 resigned(size_t at, size_t remove, struct slice insert)
 {
 	struct slice token = usual_token();
-	struct buffer input = buffer_in(pool);
+	struct buffer input = buffer_in(arena);
 	size_t end = token.length - 44;
 
 	buffer_add(&input, (struct slice) { token.data, at });
@@ -301,7 +301,7 @@ form(void)
 	       resigned(last, 0, SLICE("==")), STATUS_TOKEN_INVALID, "form"),
 	    "a padded payload");
 
-	copy = pool_alloc(pool, token.length + 8);
+	copy = arena_alloc(arena, token.length + 8);
 	if (copy == NULL)
 		abort();
 	memcpy(copy, token.data, token.length);
@@ -424,17 +424,17 @@ headers(void)
 	ok(refusal.alg == NULL, "unless none came");
 }
 
-/* The usual token, and a copy to change; the pool is reset in between. */
+/* The usual token, and a copy to change; the arena is reset in between. */
 static char original[1024], changed[1024];
 
 /* Is the first *length* of the changed token refused as it must be? */
 static bool
 refused(size_t length)
 {
-	enum status status = token_verify(pool, &policy,
+	enum status status = token_verify(arena, &policy,
 	    (struct slice) { changed, length }, NOW, &refusal, &claims);
 
-	pool_reset(pool);
+	arena_reset(arena);
 	return status == STATUS_TOKEN_INVALID;
 }
 
@@ -530,11 +530,12 @@ payloads(void)
 		    "payload %s", table[i].payload.data);
 
 	/* The usual one with something after, before or in it. */
-	text.data = pool_printf(pool, "%s{}", pool_copy(pool, usual));
+	text.data = arena_printf(arena, "%s{}", arena_copy(arena, usual));
 	text.length = usual.length + 2;
 	ok(answered(mint(SLICE(HEADER), text, key), STATUS_TOKEN_INVALID, ""),
 	    "another object after it");
-	text.data = pool_printf(pool, "%s%cgarbage", pool_copy(pool, usual), 0);
+	text.data = arena_printf(
+	    arena, "%s%cgarbage", arena_copy(arena, usual), 0);
 	text.length = usual.length + 8;
 	ok(answered(mint(SLICE(HEADER), text, key), STATUS_TOKEN_INVALID,
 	       "payload: not JSON"),
@@ -543,11 +544,12 @@ payloads(void)
 	ok(answered(mint(SLICE(HEADER), text, key), STATUS_TOKEN_INVALID,
 	       "payload: not JSON"),
 	    "a NUL after it");
-	text.data = pool_printf(pool, " %s\n", pool_copy(pool, usual));
+	text.data = arena_printf(arena, " %s\n", arena_copy(arena, usual));
 	text.length = usual.length + 2;
 	ok(answered(mint(SLICE(HEADER), text, key), STATUS_OK, ""),
 	    "white space around it");
-	text.data = pool_printf(pool, "\xEF\xBB\xBF%s", pool_copy(pool, usual));
+	text.data = arena_printf(
+	    arena, "\xEF\xBB\xBF%s", arena_copy(arena, usual));
 	text.length = usual.length + 3;
 	ok(answered(mint(SLICE(HEADER), text, key), STATUS_TOKEN_INVALID, ""),
 	    "a byte order mark before it");
@@ -557,7 +559,7 @@ payloads(void)
 static const char *
 string_of(size_t length)
 {
-	char *text = pool_alloc(pool, length + 3);
+	char *text = arena_alloc(arena, length + 3);
 
 	if (text == NULL)
 		abort();
@@ -865,7 +867,7 @@ last_word(void)
 static struct slice
 long_header(size_t count, size_t length)
 {
-	struct buffer out = buffer_in(pool);
+	struct buffer out = buffer_in(arena);
 
 	buffer_add(&out, SLICE("{\"alg\":\"HS256\""));
 	for (size_t i = 0; i < count; i++) {
@@ -884,7 +886,7 @@ static long
 cost(struct slice token)
 {
 	const long plenty = 1000000;
-	struct pool *fresh = pool_new(1 << 20);
+	struct arena *fresh = arena_new(1 << 20);
 	long left;
 
 	scarce_after = plenty;
@@ -893,7 +895,7 @@ cost(struct slice token)
 	    "refused: %s", refusal.reason);
 	left = scarce_after;
 	scarce_after = -1;
-	pool_free(fresh);
+	arena_free(fresh);
 	return plenty - left;
 }
 
@@ -942,7 +944,7 @@ remembered(void)
 	const struct claim changes[] = { { "nbf", "1763999000" },
 		{ NULL, NULL } };
 	struct slice token = mint(SLICE(HEADER), payload_of(changes), key);
-	char *copy = pool_copy(pool, token);
+	char *copy = arena_copy(arena, token);
 	struct slice other = { copy, token.length };
 	unsigned known = 0;
 
@@ -1104,7 +1106,7 @@ verify_scarcely(struct slice token, bool right, long n)
 	bool whole;
 
 	scarce_after = n;
-	status = token_verify(pool, &policy, token, NOW, &refusal, &claims);
+	status = token_verify(arena, &policy, token, NOW, &refusal, &claims);
 	whole = scarce_after >= 0;
 	scarce_after = -1;
 	if (status == STATUS_OK &&
@@ -1148,29 +1150,29 @@ memory(const char *name, struct slice token, bool right)
 }
 
 static void
-full_pool(void)
+full_arena(void)
 {
-	struct pool *small = pool_new(40000);
+	struct arena *small = arena_new(40000);
 	struct slice token = usual_token();
 
-	while (pool_alloc(small, 16) != NULL)
+	while (arena_alloc(small, 16) != NULL)
 		;
 	ok(token_verify(small, &policy, token, NOW, &refusal, &claims) ==
 		STATUS_INTERNAL,
-	    "a full pool is no fault of the token");
-	pool_free(small);
+	    "a full arena is no fault of the token");
+	arena_free(small);
 }
 
 int
 main(void)
 {
-	pool = pool_new(1 << 25);
+	arena = arena_new(1 << 25);
 	policy = usual_policy();
 	believed();
 	form();
 	headers();
 	signatures();
-	pool_reset(pool);
+	arena_reset(arena);
 	payloads();
 	claim_types();
 	claim_values();
@@ -1185,7 +1187,7 @@ main(void)
 	    mint(SLICE(HEADER), usual_payload(), other_key), false);
 	memory("a token without signature",
 	    mint(SLICE("{\"alg\":\"none\"}"), usual_payload(), key), false);
-	full_pool();
-	pool_free(pool);
+	full_arena();
+	arena_free(arena);
 	return tap_done();
 }

@@ -2,7 +2,7 @@
  * Goal: well-formed UTF-8 is what RFC 3629 says and nothing else, at both ends
  * of every range; and white space is Unicode's.
  */
-#include "utf8.h"
+#include "base/utf8.h"
 #include "tap.h"
 
 /* Encode *point* as RFC 3629 section 3 has it, surrogates too. */

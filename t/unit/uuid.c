@@ -3,7 +3,7 @@
  * and is read back only in its one form.
  */
 
-#include "uuid.h"
+#include "base/uuid.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,420 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/timestamp.h"
+
+/* Lines are written in one write(2) each, so that those of several workers
+ * do not mix; PIPE_BUF, below which that holds for pipes, is 4096. */
+#define LINE_MAX_LENGTH 4000
+
+/* Milliseconds for whoever reads the lines to go on reading. */
+#define PATIENCE 100
+
+/* Longer values are cut. */
+#define VALUE_MAX_LENGTH 512
+
+/* Where the system's log daemon listens. */
+#define SYSLOG_PATH "/dev/log"
+
+/*
+ * How a line is written, so that no write waits for whoever reads the log:
+ * a socket takes MSG_DONTWAIT, a file is never full for long, and anything
+ * else (a pipe, a terminal) is written under a timer.
+ */
+enum sink { SINK_FILE, SINK_SOCKET, SINK_OTHER, SINK_SYSLOG };
+
+static enum sink sink = SINK_OTHER;
+static int descriptor = STDERR_FILENO; /* SINK_SYSLOG: its socket, or -1 */
+static bool to_journal;	  /* standard error is the journal: lines get "<6>" */
+static bool line_is_open; /* the last line was written in part */
+static bool silent;
+static unsigned long lost; /* lines not written since the last one that was */
+
+static const struct {
+	const char *name;
+	int priority; /* syslog's */
+} levels[] = {
+	[LOG_LEVEL_INFO] = { "info", LOG_INFO },
+	[LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
+	[LOG_LEVEL_ERROR] = { "error", LOG_ERR },
+};
+
+struct line {
+	char text[LINE_MAX_LENGTH + 1];
+	size_t length;
+};
+
+/* Is standard error /dev/null, or nothing at all? */
+static bool
+stderr_is_lost(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) != 0)
+		return true;
+	return S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/*
+ * Is standard error the journal?  The variable JOURNAL_STREAM then holds its
+ * device and inode (systemd.exec(5)); a variable that is left over from
+ * another stream does not match.
+ */
+static bool
+stderr_is_journal(void)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	char expected[64];
+	struct stat st;
+
+	if (text == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	(void)snprintf(expected, sizeof(expected), "%llu:%llu",
+	    (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return strcmp(text, expected) == 0;
+}
+
+/* The timer's signal has nothing to do but to end a write that waits. */
+static void
+interrupt(int number)
+{
+	(void)number;
+}
+
+/* Write to *fd* from now on. */
+static void
+redirect(int fd, enum sink kind)
+{
+	struct sigaction interrupter = { .sa_handler = interrupt };
+	struct stat st;
+
+	if (descriptor > STDERR_FILENO && descriptor != fd)
+		(void)close(descriptor);
+	descriptor = fd;
+	sink = kind;
+	to_journal = fd == STDERR_FILENO && stderr_is_journal();
+	line_is_open = false;
+	if (sink != SINK_OTHER)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		sink = SINK_FILE;
+	else if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+		sink = SINK_SOCKET;
+	else
+		(void)sigaction(SIGALRM, &interrupter, NULL);
+}
+
+enum status
+log_open(const char *target)
+{
+	/* O_NONBLOCK is for a FIFO, or a device: a FIFO that nobody reads is
+	 * then opened for both, and holds what there is room for. */
+	static const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK;
+	int fd;
+
+	if (target == NULL)
+		target = stderr_is_lost() ? "syslog" : "stderr";
+
+	if (strcmp(target, "stderr") == 0) {
+		redirect(STDERR_FILENO, SINK_OTHER);
+	} else if (strcmp(target, "syslog") == 0) {
+		redirect(-1, SINK_SYSLOG);
+	} else if (target[0] == '/') {
+		fd = open(target, O_WRONLY | flags, 0640);
+		if (fd < 0 && errno == ENXIO)
+			fd = open(target, O_RDWR | flags, 0640);
+		if (fd < 0)
+			return STATUS_INVALID;
+		redirect(fd, SINK_OTHER);
+	} else {
+		errno = EINVAL;
+		return STATUS_INVALID;
+	}
+	return STATUS_OK;
+}
+
+void
+log_inherit(int fd)
+{
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	redirect(fd, SINK_OTHER);
+}
+
+int
+log_descriptor(void)
+{
+	return sink == SINK_SYSLOG || descriptor <= STDERR_FILENO ? -1
+								  : descriptor;
+}
+
+bool
+log_is_stderr(void)
+{
+	return descriptor == STDERR_FILENO;
+}
+
+void
+log_silence(void)
+{
+	silent = true;
+}
+
+/* Append *text*; what does not fit is cut, with room left for the newline. */
+static void
+line_add(struct line *line, const char *text, size_t length)
+{
+	size_t room = LINE_MAX_LENGTH - 1 - line->length;
+
+	if (length > room)
+		length = room;
+	memcpy(line->text + line->length, text, length);
+	line->length += length;
+}
+
+static bool
+is_plain(const char *value)
+{
+	if (*value == '\0')
+		return false;
+	for (; *value != '\0'; value++)
+		if (*value <= ' ' || *value > '~' || *value == '"' ||
+		    *value == '\\' || *value == '=')
+			return false;
+	return true;
+}
+
+static void
+line_add_value(struct line *line, const char *value)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t length = strnlen(value, VALUE_MAX_LENGTH);
+
+	if (is_plain(value)) {
+		line_add(line, value, length);
+		return;
+	}
+	line_add(line, "\"", 1);
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)value[i];
+
+		if (c == '"' || c == '\\') {
+			line_add(line, (char[]) { '\\', (char)c }, 2);
+		} else if (c < ' ' || c > '~') {
+			line_add(line,
+			    (char[]) { '\\', 'x', hex[c >> 4], hex[c & 15] },
+			    4);
+		} else {
+			line_add(line, &value[i], 1);
+		}
+	}
+	line_add(line, "\"", 1);
+}
+
+static void
+line_add_pair(struct line *line, const char *key, const char *value)
+{
+	if (line->length > 0)
+		line_add(line, " ", 1);
+	line_add(line, key, strlen(key));
+	line_add(line, "=", 1);
+	line_add_value(line, value);
+}
+
+/*
+ * Can a line be written now?  Whoever stopped reading is waited for once, and
+ * from then on not until they have gone on.
+ */
+static bool
+is_writable(void)
+{
+	static bool stalled;
+	struct pollfd fd = { .fd = descriptor, .events = POLLOUT };
+	int ready;
+
+	do {
+		ready = poll(&fd, 1, stalled ? 0 : PATIENCE);
+	} while (ready < 0 && errno == EINTR);
+	stalled = ready == 0;
+	return ready > 0;
+}
+
+/* Set the timer that ends a write, or stop it. */
+static void
+set_timer(bool on)
+{
+	/* Again and again, for the first may come before write() is called. */
+	const struct timeval time = { 0, on ? PATIENCE * 1000 : 0 };
+
+	(void)setitimer(ITIMER_REAL, &(struct itimerval) { time, time }, NULL);
+}
+
+/* Write to a file, socket, pipe or terminal.  Returns write()'s result. */
+static ssize_t
+write_some(const char *text, size_t length)
+{
+	ssize_t n;
+
+	if (sink == SINK_SOCKET)
+		return send(
+		    descriptor, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sink == SINK_FILE)
+		return write(descriptor, text, length);
+	/* There was room when is_writable() looked, but other processes write
+	 * there too. */
+	set_timer(true);
+	n = write(descriptor, text, length);
+	set_timer(false);
+	return n;
+}
+
+/* Returns false if the line, or the rest of it, is lost. */
+static bool
+line_write(const struct line *line)
+{
+	ssize_t n;
+
+	if (!is_writable())
+		return false;
+	/* Lines that follow must not become part of one that was cut. */
+	if (line_is_open && write_some("\n", 1) != 1)
+		return false;
+	n = write_some(line->text, line->length);
+	line_is_open = n > 0 && (size_t)n < line->length;
+	return n == (ssize_t)line->length;
+}
+
+/* Connect to the log daemon. */
+static bool
+connect_syslog(void)
+{
+	static const struct sockaddr_un address = {
+		.sun_family = AF_UNIX,
+		.sun_path = SYSLOG_PATH,
+	};
+
+	if (descriptor >= 0)
+		(void)close(descriptor);
+	descriptor = socket(
+	    AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (descriptor < 0)
+		return false;
+	if (connect(descriptor, (const struct sockaddr *)&address,
+		sizeof(address)) == 0)
+		return true;
+	(void)close(descriptor);
+	descriptor = -1;
+	return false;
+}
+
+/*
+ * Send *line* to the log daemon, in the form of syslog(3), which itself waits
+ * for a daemon that does not read.  Returns false if the line is lost.
+ */
+static bool
+line_send(const struct line *line, int priority)
+{
+	char text[LINE_MAX_LENGTH + 80], time[32] = "";
+	struct tm tm;
+	time_t now = (time_t)(timestamp_now() / 1000000);
+	int length;
+
+	if (localtime_r(&now, &tm) != NULL)
+		(void)strftime(time, sizeof(time), "%b %e %T", &tm);
+	length = snprintf(text, sizeof(text), "<%d>%s todo-fcgi[%ld]: %.*s",
+	    LOG_DAEMON | priority, time, (long)getpid(), (int)line->length,
+	    line->text);
+	for (int tries = 0; tries < 2; tries++) {
+		if (descriptor < 0 && !connect_syslog())
+			return false;
+		if (send(descriptor, text, (size_t)length,
+			MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return true;
+		if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE)
+			return false;
+		/* The daemon was started anew. */
+		(void)close(descriptor);
+		descriptor = -1;
+	}
+	return false;
+}
+
+/* Write or send the line; a log that takes no lines stops nobody. */
+static bool
+line_end(struct line *line, enum log_level level)
+{
+	if (sink == SINK_SYSLOG)
+		return line_send(line, levels[level].priority);
+	line->text[line->length++] = '\n';
+	return line_write(line);
+}
+
+/* Say how many lines were lost, now that one could be written. */
+static void
+tell_lost(void)
+{
+	unsigned long count = lost;
+	char number[24];
+
+	lost = 0;
+	(void)snprintf(number, sizeof(number), "%lu", count);
+	log_event(LOG_LEVEL_WARNING, "log", "lost", number, NULL);
+	if (lost > 0)
+		lost = count;
+}
+
+void
+log_event(enum log_level level, const char *event, ...)
+{
+	char time[TIMESTAMP_LENGTH + 1] = "";
+	struct line line;
+	va_list pairs;
+	const char *key;
+
+	if (silent)
+		return;
+	line.length = 0;
+	if (to_journal) {
+		line_add(&line,
+		    (char[]) { '<', (char)('0' + levels[level].priority), '>' },
+		    3);
+	}
+	if (sink != SINK_SYSLOG) {
+		timestamp_write(timestamp_now(), time);
+		line_add(&line, "time=", 5);
+		line_add_value(&line, time);
+	}
+	line_add_pair(&line, "level", levels[level].name);
+	line_add_pair(&line, "event", event);
+	va_start(pairs, event);
+	while ((key = va_arg(pairs, const char *)) != NULL) {
+		const char *value = va_arg(pairs, const char *);
+
+		if (value != NULL)
+			line_add_pair(&line, key, value);
+	}
+	va_end(pairs);
+
+	if (!line_end(&line, level))
+		lost++;
+	else if (lost > 0)
+		tell_lost();
+}

@@ -1,0 +1,119 @@
+#include "server/dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "auth/auth.h"
+#include "auth/tenant.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "http/exchange.h"
+#include "server/router.h"
+
+/* What is known of a request by the time it is logged. */
+struct story {
+	struct match match;
+	const struct current_user *user; /* NULL until verified */
+	struct token_refusal refusal;
+	int64_t began; /* by timestamp_monotonic() */
+};
+
+/*
+ * The story of a request: which route it takes; who is asking; whether the
+ * tenant in the URL is theirs; and only then the handler.
+ */
+static enum status
+respond(struct exchange *x, struct story *story)
+{
+	const struct request *request = x->request;
+	const struct match *match = &story->match;
+	const struct tenant *tenant;
+	enum status status;
+
+	/* Route. */
+	status = request_split(request->target, &x->target);
+	if (status != STATUS_OK)
+		return status;
+	status = router_match(
+	    x->arena, request->method, &x->target, &story->match);
+	x->response.allow = match->allow;
+	/* Where PATCH is allowed, say what it takes (RFC 5789 section 3.1). */
+	if (match->allow != NULL && strstr(match->allow, "PATCH") != NULL)
+		x->response.accept_patch = REQUEST_PATCH_TYPES;
+	if (status != STATUS_OK)
+		return status;
+	if (request->method == METHOD_OPTIONS)
+		return STATUS_NO_CONTENT;
+	if (match->route->open != NULL)
+		return match->route->open(x);
+
+	/* Identify. */
+	status = auth_identify(x->arena, &x->settings->token, x->tokens,
+	    request->authorization, x->now / TIMESTAMP_SECOND, &story->refusal,
+	    &story->user);
+	if (status != STATUS_OK)
+		return status;
+	if (match->route->personal != NULL)
+		return match->route->personal(x, story->user);
+
+	/* Guard. */
+	status = tenant_guard(x->arena, story->user, match->user_id, &tenant);
+	if (status != STATUS_OK)
+		return status;
+
+	/* Handle. */
+	return match->route->guarded(x, story->user, tenant, match->id);
+}
+
+/* One line for the operator: no token, no body, no parameter. */
+static void
+log_request(
+    const struct exchange *x, const struct story *story, enum status status)
+{
+	const struct status_answer *answer = status_answer(status);
+	struct slice id = x->request->id; /* terminated, as fcgi.c has it */
+	enum log_level level = LOG_LEVEL_INFO;
+	char http[8], microseconds[24];
+	char *user = NULL;
+
+	(void)snprintf(http, sizeof(http), "%u", answer->http);
+	(void)snprintf(microseconds, sizeof(microseconds), "%lld",
+	    (long long)(timestamp_monotonic() - story->began));
+	if (story->user != NULL)
+		user = arena_copy(x->arena, story->user->claims.user_id);
+	if (answer->http >= 500)
+		level = LOG_LEVEL_ERROR;
+	/* clang-format off: a pair to a line */
+	log_event(level, "request", "request_id", id.data, "method",
+	    request_method_name(x->request->method), "route",
+	    story->match.pattern, "status", http, "us", microseconds, "user",
+	    user, "code", answer->code, "reason", story->refusal.reason, "alg",
+	    story->refusal.alg, NULL);
+	/* clang-format on */
+}
+
+void
+dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
+    struct arena *arena, const struct request *request, struct buffer *out)
+{
+	struct exchange x = {
+		.arena = arena,
+		.db = db,
+		.tokens = tokens,
+		.settings = settings,
+		.request = request,
+		.now = timestamp_now(),
+		.response = response_in(arena),
+	};
+	struct story story = { .began = timestamp_monotonic() };
+	enum status status;
+
+	db_allow_time(db);
+	status = respond(&x, &story);
+	response_write(&x.response, status, request->id,
+	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
+	    out);
+	if (out->failed)
+		status = STATUS_INTERNAL; /* which is what main() will send */
+	log_request(&x, &story, status);
+}

@@ -1,0 +1,25 @@
+#include "server/health.h"
+
+#include "db/schema.h"
+
+enum status
+health_live(struct exchange *x)
+{
+	buffer_add(&x->response.body, SLICE("{\"status\":\"ok\"}"));
+	return STATUS_OK;
+}
+
+enum status
+health_ready(struct exchange *x)
+{
+	switch (schema_check(x->db, x->arena)) {
+	case STATUS_OK:
+		return health_live(x);
+	case STATUS_NOT_FOUND:
+		x->response.detail =
+		    "The database does not have the schema that is needed";
+		return STATUS_UNAVAILABLE;
+	default:
+		return STATUS_UNAVAILABLE;
+	}
+}

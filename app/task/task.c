@@ -1,0 +1,84 @@
+#include "task/task.h"
+
+struct task_content
+task_changed(const struct task_change *change, struct task_content content)
+{
+	if (change->has_title)
+		content.title = change->content.title;
+	if (change->has_description)
+		content.description = change->content.description;
+	if (change->has_completed)
+		content.completed = change->content.completed;
+	if (change->toggles)
+		content.completed = !content.completed;
+	return content;
+}
+
+/* Are *a* and *b* both null, or the same text? */
+static bool
+same_description(struct slice a, struct slice b)
+{
+	if (a.data == NULL || b.data == NULL)
+		return a.data == b.data;
+	return slice_equal(a, b);
+}
+
+bool
+task_content_equal(const struct task_content *a, const struct task_content *b)
+{
+	return slice_equal(a->title, b->title) &&
+	    same_description(a->description, b->description) &&
+	    a->completed == b->completed;
+}
+
+struct slice
+task_tag(const struct task *task, char out[TASK_TAG_MAX])
+{
+	size_t first = TASK_TAG_MAX;
+	uint32_t revision = task->revision;
+
+	out[--first] = '"';
+	do {
+		out[--first] = (char)('0' + revision % 10);
+		revision /= 10;
+	} while (revision > 0);
+	out[--first] = '"';
+	return (struct slice) { out + first, TASK_TAG_MAX - first };
+}
+
+bool
+task_tag_read(struct slice tag, uint32_t *revision)
+{
+	uint64_t number = 0;
+
+	if (tag.length < 3 || tag.length > TASK_TAG_MAX || tag.data[1] == '0')
+		return false;
+	for (size_t i = 1; i < tag.length - 1; i++) {
+		if (tag.data[i] < '0' || tag.data[i] > '9')
+			return false;
+		number = number * 10 + (unsigned)(tag.data[i] - '0');
+	}
+	if (number > UINT32_MAX)
+		return false;
+	*revision = (uint32_t)number;
+	return true;
+}
+
+bool
+task_revisions_include(
+    const struct task_revisions *revisions, uint32_t revision)
+{
+	for (size_t i = 0; i < revisions->count; i++)
+		if (revisions->numbers[i] == revision)
+			return true;
+	return revisions->all;
+}
+
+bool
+task_conditions_hold(
+    const struct task_conditions *conditions, uint32_t revision)
+{
+	return (!conditions->match.given ||
+		   task_revisions_include(&conditions->match, revision)) &&
+	    !task_revisions_include(&conditions->none_match, revision);
+}

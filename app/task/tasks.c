@@ -1,0 +1,300 @@
+#include "task/tasks.h"
+
+#include <string.h>
+
+#include "base/uuid.h"
+#include "task/task.h"
+#include "task/task_json.h"
+#include "task/task_query.h"
+#include "task/task_store.h"
+
+#define KEY_LENGTH_MAX 255
+
+/* A page being written. */
+struct page {
+	struct exchange *x;
+	const struct tenant *tenant;
+	const struct task_query *query;
+	unsigned count;
+	enum status status;
+
+	/* The place of the task written last. */
+	struct task last;
+	char last_title[TASK_TITLE_BYTES];
+};
+
+static void
+remember_last(struct page *page, const struct task *task)
+{
+	struct slice *title = &page->last.content.title;
+
+	page->last = *task;
+	if (page->query->sort != TASK_SORT_TITLE ||
+	    title->length > sizeof(page->last_title))
+		return;
+	memcpy(page->last_title, title->data, title->length);
+	title->data = page->last_title;
+}
+
+static void
+write_listed(void *context, const struct task *task)
+{
+	struct page *page = context;
+	struct buffer *out = &page->x->response.body;
+
+	if (page->count == page->query->limit) {
+		/* One more than asked for: there is another page. */
+		page->status = task_query_link(
+		    page->x, page->tenant, page->query, &page->last);
+		return;
+	}
+	if (page->count++ > 0)
+		buffer_add_char(out, ',');
+	task_json_write(out, tenant_user_id(page->tenant), task);
+	if (page->count == page->query->limit)
+		remember_last(page, task);
+}
+
+enum status
+tasks_list(struct exchange *x, const struct current_user *user,
+    const struct tenant *tenant, struct slice id)
+{
+	struct task_query query;
+	struct page page = {
+		.x = x,
+		.tenant = tenant,
+		.query = &query,
+		.status = STATUS_OK,
+	};
+	enum status status;
+
+	(void)user;
+	(void)id;
+	if ((status = task_query_read(x, tenant, &query)) != STATUS_OK)
+		return status;
+	buffer_add_char(&x->response.body, '[');
+	status = task_store_list(
+	    x->db, x->arena, tenant, &query, write_listed, &page);
+	if (status != STATUS_OK)
+		return status;
+	buffer_add_char(&x->response.body, ']');
+	return page.status;
+}
+
+/* Answer with *task* and its ETag. */
+static enum status
+tell(struct exchange *x, const struct tenant *tenant, const struct task *task)
+{
+	char *tag;
+
+	if ((tag = arena_alloc(x->arena, TASK_TAG_MAX)) == NULL)
+		return STATUS_INTERNAL;
+	x->response.etag = task_tag(task, tag);
+	task_json_write(&x->response.body, tenant_user_id(tenant), task);
+	return STATUS_OK;
+}
+
+/* Read Idempotency-Key: visible ASCII; data NULL if none was sent. */
+static enum status
+idempotency_key(struct exchange *x, struct slice *key)
+{
+	*key = x->request->idempotency_key;
+	if (key->data == NULL)
+		return STATUS_OK;
+	*key = slice_trim(*key);
+	if (key->length < 1 || key->length > KEY_LENGTH_MAX)
+		goto bad;
+	for (size_t i = 0; i < key->length; i++)
+		if (key->data[i] < '!' || key->data[i] > '~')
+			goto bad;
+	return STATUS_OK;
+
+bad:
+	x->response.detail =
+	    "Idempotency-Key must be 1 to 255 visible ASCII characters";
+	return STATUS_BAD_REQUEST;
+}
+
+enum status
+tasks_create(struct exchange *x, const struct current_user *user,
+    const struct tenant *tenant, struct slice id)
+{
+	struct task task = { .revision = 1 };
+	struct task_change sent;
+	struct slice key;
+	char name[UUID_TEXT_LENGTH];
+	struct buffer location = buffer_in(x->arena);
+	enum status status;
+
+	(void)user;
+	(void)id;
+	if ((status = idempotency_key(x, &key)) != STATUS_OK)
+		return status;
+	if ((status = task_json_read(x, &sent)) != STATUS_OK)
+		return status;
+	if (!sent.has_title)
+		return response_invalid(&x->response, "title", "is required");
+
+	task.content = sent.content;
+	task.created_at = task.updated_at = x->now;
+	if ((status = uuid_v7(task.created_at, &task.id)) != STATUS_OK)
+		return status;
+	status = task_store_create(
+	    x->db, x->arena, tenant, key, &task, &x->response.replayed);
+	if (status != STATUS_OK)
+		return status;
+
+	uuid_write(&task.id, name);
+	buffer_add(&location, SLICE("/api/"));
+	buffer_add(&location, tenant_user_id(tenant));
+	buffer_add(&location, SLICE("/tasks/"));
+	buffer_add(&location, (struct slice) { name, sizeof(name) });
+	if (location.failed)
+		return STATUS_INTERNAL;
+	x->response.location = buffer_slice(&location);
+	status = tell(x, tenant, &task);
+	return status == STATUS_OK ? STATUS_CREATED : status;
+}
+
+/* Read the id of a task; one that is not well-formed names none. */
+static enum status
+read_id(struct slice text, struct uuid *id)
+{
+	return uuid_read(text, id) == STATUS_OK ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+/*
+ * Read *field*, the value of If-Match or If-None-Match, or data NULL.  A tag
+ * that no task ever had, and a malformed field, names no revision.
+ */
+static enum status
+read_revisions(
+    struct arena *arena, struct slice field, struct task_revisions *revisions)
+{
+	/* A tag that names a revision has three bytes at least. */
+	size_t most = field.length / 3;
+	struct slice tag;
+	uint32_t *numbers;
+
+	*revisions = (struct task_revisions) { .given = field.data != NULL };
+	if (!revisions->given)
+		return STATUS_OK;
+	revisions->all = slice_equal(slice_trim(field), SLICE("*"));
+	if (revisions->all)
+		return STATUS_OK;
+	if ((numbers = arena_alloc(arena, most * sizeof(*numbers))) == NULL)
+		return STATUS_INTERNAL;
+	revisions->numbers = numbers;
+	while (request_next_tag(&field, &tag))
+		if (task_tag_read(tag, &numbers[revisions->count]))
+			revisions->count++;
+	if (field.length > 0)
+		revisions->count = 0;
+	return STATUS_OK;
+}
+
+/* Read the request's conditions (RFC 9110 section 13.1). */
+static enum status
+read_conditions(const struct exchange *x, struct task_conditions *conditions)
+{
+	const struct request *request = x->request;
+	enum status status;
+
+	status = read_revisions(
+	    x->arena, request->if_match, &conditions->match);
+	if (status != STATUS_OK)
+		return status;
+	return read_revisions(
+	    x->arena, request->if_none_match, &conditions->none_match);
+}
+
+enum status
+tasks_read(struct exchange *x, const struct current_user *user,
+    const struct tenant *tenant, struct slice id)
+{
+	struct task_conditions conditions;
+	struct uuid uuid;
+	struct task task;
+	enum status status;
+
+	(void)user;
+	if ((status = read_id(id, &uuid)) != STATUS_OK)
+		return status;
+	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
+		return status;
+	status = task_store_find(x->db, x->arena, tenant, &uuid, &task);
+	if (status != STATUS_OK)
+		return status;
+	if ((status = tell(x, tenant, &task)) != STATUS_OK)
+		return status;
+	if (task_revisions_include(&conditions.none_match, task.revision))
+		return STATUS_NOT_MODIFIED;
+	return STATUS_OK;
+}
+
+/* Make *change* to the task *id* and answer with what it left. */
+static enum status
+change_task(struct exchange *x, const struct tenant *tenant,
+    const struct uuid *id, const struct task_change *change)
+{
+	struct task_conditions conditions;
+	struct task task;
+	enum status status;
+
+	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
+		return status;
+	status = task_store_update(
+	    x->db, x->arena, tenant, id, &conditions, change, x->now, &task);
+	if (status != STATUS_OK)
+		return status;
+	return tell(x, tenant, &task);
+}
+
+enum status
+tasks_update(struct exchange *x, const struct current_user *user,
+    const struct tenant *tenant, struct slice id)
+{
+	struct task_change change;
+	struct uuid uuid;
+	enum status status;
+
+	(void)user;
+	if ((status = read_id(id, &uuid)) != STATUS_OK)
+		return status;
+	if ((status = task_json_read(x, &change)) != STATUS_OK)
+		return status;
+	return change_task(x, tenant, &uuid, &change);
+}
+
+enum status
+tasks_complete(struct exchange *x, const struct current_user *user,
+    const struct tenant *tenant, struct slice id)
+{
+	struct task_change change;
+	struct uuid uuid;
+	enum status status;
+
+	(void)user;
+	if ((status = read_id(id, &uuid)) != STATUS_OK)
+		return status;
+	if ((status = task_json_read_completion(x, &change)) != STATUS_OK)
+		return status;
+	return change_task(x, tenant, &uuid, &change);
+}
+
+enum status
+tasks_delete(struct exchange *x, const struct current_user *user,
+    const struct tenant *tenant, struct slice id)
+{
+	struct task_conditions conditions;
+	struct uuid uuid;
+	enum status status;
+
+	(void)user;
+	if ((status = read_id(id, &uuid)) != STATUS_OK)
+		return status;
+	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
+		return status;
+	status = task_store_delete(x->db, x->arena, tenant, &uuid, &conditions);
+	return status == STATUS_OK ? STATUS_NO_CONTENT : status;
+}
