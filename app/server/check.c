@@ -165,15 +165,15 @@ print_settings(const struct settings *settings)
 
 	print_value("issuer", policy->issuer);
 	print_value("audience", policy->audience);
-	for (size_t i = 0; i < policy->secret_count; i++) {
-		struct slice version = policy->secrets[i].version;
+	for (size_t i = 0; i < policy->secrets.count; i++) {
+		struct slice version = policy->secrets.list[i].version;
 
 		printf("%-10s%s%s%.*s, %zu bytes\n", "secret",
 		    settings->secret_source,
 		    version.data == NULL ? "" : ", version ",
 		    (int)version.length,
 		    version.data == NULL ? "" : version.data,
-		    policy->secrets[i].key.length);
+		    policy->secrets.list[i].key.length);
 	}
 	printf("%-10sleeway %" PRId64 " s, longest life %" PRId64 " s\n",
 	    "tokens", policy->leeway, policy->max_lifetime);

@@ -1,5 +1,7 @@
 #include "task/task.h"
 
+#include "base/text.h"
+
 struct task_content
 task_changed(const struct task_change *change, struct task_content content)
 {
@@ -49,16 +51,12 @@ task_tag(const struct task *task, char out[TASK_TAG_MAX])
 bool
 task_tag_read(struct slice tag, uint32_t *revision)
 {
-	uint64_t number = 0;
+	uint64_t number;
 
-	if (tag.length < 3 || tag.length > TASK_TAG_MAX || tag.data[1] == '0')
-		return false;
-	for (size_t i = 1; i < tag.length - 1; i++) {
-		if (tag.data[i] < '0' || tag.data[i] > '9')
-			return false;
-		number = number * 10 + (unsigned)(tag.data[i] - '0');
-	}
-	if (number > UINT32_MAX)
+	if (tag.length < 3 || tag.data[1] == '0' ||
+	    !text_read_decimal(
+		(struct slice) { tag.data + 1, tag.length - 2 }, &number) ||
+	    number > UINT32_MAX)
 		return false;
 	*revision = (uint32_t)number;
 	return true;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "auth/secrets.h"
 #include "base/buffer.h"
-#include "base/crypto.h"
 #include "http/request.h"
 
 /* The words that are values of a parameter, ended by NULL. */
@@ -161,7 +161,7 @@ cursor_seal(struct exchange *x, const struct tenant *tenant,
 	status = cursor_context(x->arena, tenant, query, &context);
 	if (status != STATUS_OK)
 		return status;
-	return crypto_seal(x->arena, &x->settings->token, context,
+	return secrets_seal(x->arena, &x->settings->token.secrets, context,
 	    (struct slice) { place, length }, cursor);
 }
 
@@ -175,8 +175,8 @@ cursor_open(struct exchange *x, const struct tenant *tenant,
 	status = cursor_context(x->arena, tenant, query, &context);
 	if (status != STATUS_OK)
 		return status;
-	status = crypto_open(
-	    x->arena, &x->settings->token, context, cursor, &place);
+	status = secrets_open(
+	    x->arena, &x->settings->token.secrets, context, cursor, &place);
 	if (status != STATUS_OK)
 		return status;
 

@@ -39,11 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct settings fuzz_settings = {
 	.token = {
-		.secrets = {
+		.secrets.list = {
 			{ { FUZZ_SECRET, sizeof(FUZZ_SECRET) - 1 }, { "2", 1 } },
 			{ { FUZZ_SECRET_OLD, sizeof(FUZZ_SECRET_OLD) - 1 }, { "1", 1 } },
 		},
-		.secret_count = 2,
+		.secrets.count = 2,
 		.issuer = { FUZZ_ISSUER, sizeof(FUZZ_ISSUER) - 1 },
 		.audience = { FUZZ_ISSUER, sizeof(FUZZ_ISSUER) - 1 },
 		.leeway = 10,

@@ -309,7 +309,7 @@ main(int argc, char *argv[])
 	bool times;
 
 	policy = fuzz_settings.token;
-	policy.secret_count = 1;
+	policy.secrets.count = 1;
 	/* In what chance has a part, such as the place that the cache has for
 	 * a token, each process that is timed is to have its own. */
 	times = argc > 2 && strcmp(argv[1], "times") == 0;

@@ -14,8 +14,8 @@ main(void)
 	struct token_policy policy = fuzz_settings.token;
 
 	policy.leeway = 0;
-	policy.secret_count = 1;
-	policy.secrets[0].version = (struct slice) { NULL, 0 };
+	policy.secrets.count = 1;
+	policy.secrets.list[0].version = (struct slice) { NULL, 0 };
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		struct token_refusal refusal;

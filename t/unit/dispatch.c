@@ -8,8 +8,8 @@
 
 #include <unistd.h>
 
+#include "auth/secrets.h"
 #include "auth/tenant.h"
-#include "base/crypto.h"
 #include "full.h"
 #include "tap.h"
 #include "task/task_json.h"
@@ -200,8 +200,8 @@ test_cursors(void)
 	answer(request, 422);
 
 	/* It opens, but holds no place. */
-	if (crypto_seal(arena, &fuzz_settings.token, context, SLICE("short"),
-		&box) != STATUS_OK)
+	if (secrets_seal(arena, &fuzz_settings.token.secrets, context,
+		SLICE("short"), &box) != STATUS_OK)
 		return;
 	buffer_add(&target, path);
 	buffer_add(&target, SLICE("?after="));

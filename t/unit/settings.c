@@ -59,8 +59,8 @@ secrets_taken(void)
 {
 	static const struct {
 		const char *entry;
-		const char *keys[SETTINGS_SECRETS_MAX];
-		const char *versions[SETTINGS_SECRETS_MAX];
+		const char *keys[SECRETS_MAX];
+		const char *versions[SECRETS_MAX];
 	} table[] = {
 		{ "BETTER_AUTH_SECRET=" SECRET, { SECRET }, { NULL } },
 		{ "BETTER_AUTH_SECRET=" SECRET "=:,", { SECRET "=:," }, { 0 } },
@@ -105,12 +105,12 @@ secrets_taken(void)
 		bool good = read_entries(entries, &settings) == STATUS_OK;
 		size_t count = 0;
 
-		while (count < SETTINGS_SECRETS_MAX &&
-		    table[i].keys[count] != NULL)
+		while (count < SECRETS_MAX && table[i].keys[count] != NULL)
 			count++;
-		good = good && settings->token.secret_count == count;
+		good = good && settings->token.secrets.count == count;
 		for (size_t n = 0; good && n < count; n++) {
-			struct secret *secret = &settings->token.secrets[n];
+			struct secret *secret =
+			    &settings->token.secrets.list[n];
 			const char *version = table[i].versions[n];
 
 			good = slice_equal(
@@ -291,7 +291,8 @@ precedence(void)
 
 		ok(status == table[i].status &&
 			(status == STATUS_OK
-				? slice_equal(settings->token.secrets[0].key,
+				? slice_equal(
+				      settings->token.secrets.list[0].key,
 				      slice_of(table[i].key)) &&
 				    complaint[0] == '\0'
 				: complains(table[i].key)),
@@ -368,10 +369,10 @@ files(void)
 		    table[i].complaint == NULL ? "" : table[i].complaint);
 		if (table[i].complaint == NULL)
 			ok(status == STATUS_OK &&
-				settings->token.secret_count == 1 &&
-				settings->token.secrets[0].version.data ==
+				settings->token.secrets.count == 1 &&
+				settings->token.secrets.list[0].version.data ==
 				    NULL &&
-				slice_equal(settings->token.secrets[0].key,
+				slice_equal(settings->token.secrets.list[0].key,
 				    table[i].content),
 			    "file taken: %s", table[i].name);
 		else

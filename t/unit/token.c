@@ -36,8 +36,8 @@ static struct token_policy
 usual_policy(void)
 {
 	return (struct token_policy) {
-		.secrets = { { .key = key } },
-		.secret_count = 1,
+		.secrets.list = { { .key = key } },
+		.secrets.count = 1,
 		.issuer = SLICE(ISSUER),
 		.audience = SLICE(AUDIENCE),
 		.leeway = 10,
@@ -1071,18 +1071,18 @@ rotation(void)
 		{ "kid 12 is neither", KID("12"), &old_key, STATUS_OK },
 	};
 
-	policy.secret_count = 2;
-	policy.secrets[0] = (struct secret) { key, SLICE("2") };
-	policy.secrets[1] = (struct secret) { old_key, SLICE("1") };
+	policy.secrets.count = 2;
+	policy.secrets.list[0] = (struct secret) { key, SLICE("2") };
+	policy.secrets.list[1] = (struct secret) { old_key, SLICE("1") };
 	for (size_t i = 0; i < COUNT(table); i++)
 		ok(answered(
 		       mint(table[i].header, usual_payload(), *table[i].secret),
 		       table[i].status, "signature"),
 		    "%s", table[i].name);
 
-	policy.secret_count = 4;
-	policy.secrets[2] = (struct secret) { SLICE("x"), SLICE("7") };
-	policy.secrets[3] = (struct secret) { other_key, SLICE("8") };
+	policy.secrets.count = 4;
+	policy.secrets.list[2] = (struct secret) { SLICE("x"), SLICE("7") };
+	policy.secrets.list[3] = (struct secret) { other_key, SLICE("8") };
 	ok(answered(
 	       mint(SLICE(HEADER), usual_payload(), other_key), STATUS_OK, ""),
 	    "the fourth of four");
