@@ -190,9 +190,10 @@ for my $way (sort keys %way) {
 		note(sprintf('%.1f times the plain one: ', $times), explain($head))
 		    if $times > $TIMES;
 	}
-	cmp_ok($worst, '<=', $TIMES,
-	    sprintf '%s: none costs ten times the plain head (%.0f us; %d seemed to, at most %.1f times)',
-	    $way, $plain / 1000, scalar @dear, $worst);
+	cmp_ok( $worst, '<=', $TIMES,
+		sprintf
+		    '%s: none costs ten times the plain head (%.0f us; %d seemed to, at most %.1f times)',
+		$way, $plain / 1000, scalar @dear, $worst);
 }
 close $to;
 waitpid $h2, 0;

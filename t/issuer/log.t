@@ -52,7 +52,8 @@ package One {
 	    'it answers') && !$self->ended }
 	sub answers ($self) {
 		return -S $self->{path} && eval {
-			Issuer->at($self->{path}, $self->{pid})->send('GET', '/api/auth/ok')->status == 200;
+			Issuer->at($self->{path}, $self->{pid})->send('GET', '/api/auth/ok')
+			    ->status == 200;
 		};
 	}
 	sub ended ($self) { $self->{ended} ||= waitpid($self->{pid},
@@ -175,7 +176,8 @@ for my $kind ('pipe', 'socket') {
 
 # Ports that the process listens on, which is none: it has its socket.
 sub ports ($pid) {
-	my %inode = map { (readlink) =~ /\Asocket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
+	my %inode =
+	    map { (readlink) =~ /\Asocket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
 	my @lines = map { open my $f, '<', $_ or die $!; <$f> } '/proc/net/tcp', '/proc/net/tcp6';
 	return grep { my @c = split; ($c[3] // '') eq '0A' && $inode{ $c[9] } } @lines;
 }

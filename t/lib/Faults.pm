@@ -46,7 +46,9 @@ sub made ($name) {
 
 # Compiles `out`, and returns its path, or undef where there is no compiler.
 sub cc ($out, @arguments) {
-	my @command = ($ENV{CC} // 'cc', qw(-std=c11 -D_GNU_SOURCE -g), "-I$TOP/include", '-o', $out, @arguments);
+	my @command =
+	    ($ENV{CC} // 'cc', qw(-std=c11 -D_GNU_SOURCE -g), "-I$TOP/include", '-o', $out,
+		@arguments);
 	my $log = "$out.log";
 	open my $saved, '>&', \*STDERR or die $!;
 	open STDERR, '>', $log or die $!;
@@ -65,15 +67,18 @@ my @LIBRARIES = qw(fcgi json-c libjwt libmariadb libcrypto);
 # with all of the program but main(); libraries => names, to pkg-config.
 sub compiled ($source, %o) {
 	my $name = $source =~ s{.*/}{}r =~ s/\.c\z//r;
-	return cc(made($o{shared} ? "$name.so" : $name), qw(-O2 -Wall -Wextra -Werror), "$TOP/t/$source",
-	    $o{shared} ? qw(-shared -fPIC -ldl) : (),
-	    $o{build} ? ("$o{build}/libtodo.a", libraries(@LIBRARIES)) : (),
-	    $o{libraries} ? libraries($o{libraries}) : ());
+	return cc(
+		made($o{shared} ? "$name.so" : $name), qw(-O2 -Wall -Wextra -Werror),
+		"$TOP/t/$source",
+		$o{shared} ? qw(-shared -fPIC -ldl) : (),
+		$o{build} ? ("$o{build}/libtodo.a", libraries(@LIBRARIES)) : (),
+		$o{libraries} ? libraries($o{libraries}) : ());
 }
 
 # The program, compiled with these flags.
 sub rebuilt (@flags) {
-	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"), @flags, glob("$TOP/app/*/*.c"), libraries(@LIBRARIES));
+	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"),
+		@flags, glob("$TOP/app/*/*.c"), libraries(@LIBRARIES));
 }
 
 sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }

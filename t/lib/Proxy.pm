@@ -48,23 +48,32 @@ sub _serve ($listen, $o) {
 				my $server = IO::Socket::UNIX->new(Peer => $o->{to});
 				if (!$server) { close $client; next }
 				my ($pid) = unpack 'l', getsockopt $client, SOL_SOCKET, SO_PEERCRED;
-				my $c = { client => $client, server => $server, state => { pid => $pid },
-				    buffer => { client => '', server => '' } };
+				my $c = {
+					client => $client, server => $server,
+					state => { pid => $pid },
+					buffer => { client => '', server => '' }
+				};
 				$end{ fileno $client } = [$c, 'client'];
 				$end{ fileno $server } = [$c, 'server'];
 				$select->add($client, $server);
 				next;
 			}
 			my ($c, $side) = ($end{ fileno $ready // -1 } // next)->@*;
-			my $got = sysread $ready, $c->{buffer}{$side}, 65536, length $c->{buffer}{$side};
+			my $got = sysread $ready, $c->{buffer}{$side}, 65536,
+			    length $c->{buffer}{$side};
 			if (!$got) { $cut->($c); next }
 			my $other = $c->{ $side eq 'client' ? 'server' : 'client' };
 			while (length $c->{buffer}{$side} >= 4) {
-				my $length = 4 + unpack 'V', substr($c->{buffer}{$side}, 0, 3) . "\0";
+				my $length = 4 + unpack 'V',
+				    substr($c->{buffer}{$side}, 0, 3) . "\0";
 				last if length $c->{buffer}{$side} < $length;
 				my $packet = substr $c->{buffer}{$side}, 0, $length, '';
 				my @pass = $o->{rule}->($c->{state}, $side, $packet);
-				for (@pass) { !defined ? $cut->($c) : ref ? select(undef, undef, undef, $$_) : syswrite $other, $_ }
+				for (@pass) {
+					     !defined ? $cut->($c)
+					    : ref ? select(undef, undef, undef, $$_)
+					    : syswrite $other, $_
+				}
 				last if grep { !defined } @pass;
 			}
 		}

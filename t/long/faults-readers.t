@@ -64,7 +64,8 @@ sub attack ($target, $headers, %o) {
 	my %seen;
 	for (1 .. $CONNECTIONS) {
 		my $h2 = Http2->new(%tls, window => 1);
-		my @id = map { $h2->ask($o{method} // 'GET', $target, $headers, %o) } 1 .. $ATTEMPTS;
+		my @id =
+		    map { $h2->ask($o{method} // 'GET', $target, $headers, %o) } 1 .. $ATTEMPTS;
 		push @attack, [$h2, \@id];
 		next if $o{pending};
 		$seen{ $h2->answer($_) }++ for @id;
@@ -101,7 +102,8 @@ sub give_up () {
 	my %may = (disk => LISTS * ($length + 4096),
 	    memory => LISTS * BUFFERS + $CONNECTIONS * (STREAMS * STREAM + CONNECTION));
 	for (qw(disk memory)) {
-		cmp_ok($is{$_}, '<=', $may{$_}, "the $_ of it is bounded: $is{$_} of $may{$_} bytes");
+		cmp_ok($is{$_}, '<=', $may{$_},
+			"the $_ of it is bounded: $is{$_} of $may{$_} bytes");
 	}
 	figure('lists that nobody reads', sprintf '%d connections x %d streams of %d bytes: '
 	    . '%.0f MiB of disk, %.1f MiB of memory',
@@ -119,7 +121,8 @@ sub give_up () {
 		my $reader = $nginx->client;
 		$reader->_connect;
 		$reader->{socket}->setsockopt(SOL_SOCKET, SO_RCVBUF, 65536) or die $!;
-		$reader->_write($reader->_text('GET', $alice->tasks . '?limit=500', \@bearer, undef));
+		$reader->_write(
+			$reader->_text('GET', $alice->tasks . '?limit=500', \@bearer, undef));
 		$reader->_fill until $reader->{buf} =~ m{\AHTTP/1\.1 (\d+)};
 		$seen{$1}++;
 		push @reader, $reader;
@@ -144,8 +147,9 @@ sub give_up () {
 	my $memory = memory() - $idle{memory};
 	my $may = REQUESTS * GZIP + $CONNECTIONS * (STREAMS * STREAM + CONNECTION);
 	cmp_ok($memory, '<=', $may, "so is the memory: $memory of $may bytes");
-	figure('a page that nobody reads', sprintf '%d connections x %d streams: %d descriptors, %.1f MiB '
-	    . 'of memory', $CONNECTIONS, $ATTEMPTS, $more, $memory / MIB);
+	figure( 'a page that nobody reads',
+		sprintf '%d connections x %d streams: %d descriptors, %.1f MiB '
+		    . 'of memory', $CONNECTIONS, $ATTEMPTS, $more, $memory / MIB);
 	give_up();
 }
 
@@ -158,7 +162,11 @@ for (['a task', $alice->tasks, \@bearer], ['Better Auth', '/api/auth/sign-in/ema
 	my %seen;
 	poll {
 		%seen = ();
-		for (@attack) { my ($h2, $ids) = @$_; $h2->take; $seen{ $h2->status($_) // 'open' }++ for @$ids }
+		for (@attack) {
+			my ($h2, $ids) = @$_;
+			$h2->take;
+			$seen{ $h2->status($_) // 'open' }++ for @$ids
+		}
 		($seen{open} // 0) == REQUESTS;
 	} "$name: so many bodies may be on their way";
 	is($seen{429}, $CONNECTIONS * STREAMS - REQUESTS, "$name: the others were refused");

@@ -21,10 +21,15 @@ chmod 0755, "$folder";
 # session of it holds a temporary table, and goes on using it.
 my $there = "$folder/foreign";
 mkdir $there;
-my @as = $> == 0 ? (qw(setpriv --clear-groups), map { "--$_=" . getpwuid((stat $shared->file('data'))[4]) } qw(reuid regid)) : ();
+my @as =
+    $> == 0
+    ? (qw(setpriv --clear-groups),
+	map { "--$_=" . getpwuid((stat $shared->file('data'))[4]) } qw(reuid regid))
+    : ();
 chown((stat $shared->file('data'))[4, 5], $there) if $> == 0;
-system("@as mariadb-install-db --no-defaults --datadir=$there --tmpdir=$there --force --skip-test-db "
-    . "--auth-root-authentication-method=normal >$folder/foreign.log 2>&1") == 0 or die "see $folder/foreign.log";
+system( "@as mariadb-install-db --no-defaults --datadir=$there --tmpdir=$there --force --skip-test-db "
+	    . "--auth-root-authentication-method=normal >$folder/foreign.log 2>&1") == 0
+    or die "see $folder/foreign.log";
 my $self = $$;
 my $staging = Stack->root . '/t/staging';
 my $foreign = fork // die $!;
@@ -34,7 +39,8 @@ if (!$foreign) {
 	exec @as, qw(mariadbd --no-defaults --skip-networking --tmpdir=/tmp), "--datadir=$there",
 	    "--socket=$there/s", "--pid-file=$there/pid" or POSIX::_exit(127);
 }
-my @client = ('mariadb', '--no-defaults', "--socket=$there/s", qw(--user=root --batch --skip-column-names --unbuffered));
+my @client = ('mariadb', '--no-defaults', "--socket=$there/s",
+	qw(--user=root --batch --skip-column-names --unbuffered));
 poll { system("@client -e 'DO 0' >/dev/null 2>&1") == 0 } 'the other MariaDB answers';
 pipe(my $rows, my $write) or die $!;
 my $session = open(my $in, '|-') // die $!;
@@ -46,8 +52,11 @@ if (!$session) {
 close $write;
 $in->autoflush(1);
 sub rows ($sql) { print {$in} "$sql\n"; chomp(my $row = <$rows> // 'gone'); return $row }
-is(rows('CREATE DATABASE t; USE t; CREATE TEMPORARY TABLE t (i INT, b TEXT) ENGINE = Aria; INSERT INTO t VALUES (1, "x"); SELECT COUNT(*) FROM t;'),
-    1, 'the other MariaDB holds a temporary table');
+is(
+	rows(   'CREATE DATABASE t; USE t; CREATE TEMPORARY TABLE t (i INT, b TEXT) ENGINE = Aria; INSERT INTO t VALUES (1, "x"); SELECT COUNT(*) FROM t;'
+	),
+	1,
+	'the other MariaDB holds a temporary table');
 my @files = grep { /#sql/ } glob '/tmp/*';
 ok(@files > 0, 'whose files are in the folder that all share');
 
@@ -82,7 +91,11 @@ while ($next < $stages || keys %running) {
 	}
 }
 is_deeply(\@failed, [], "$stages stages, $at_once at a time: none fails")
-    or diag(map { my $f = "$folder/s$_.out"; "stage $_: ", do { open my $h, '<', $f; <$h> } } @failed);
+    or diag(
+	map {
+		my $f = "$folder/s$_.out";
+		"stage $_: ", do { open my $h, '<', $f; <$h> }
+	} @failed);
 figure('stages side by side', "$stages started $at_once at a time: " . @failed . ' failed');
 
 # Each is its own: tasks of one are not in another.
@@ -90,7 +103,8 @@ my @up = grep { -e "$folder/s$_/stage/pool.pid" } 1 .. $stages;
 my %url = map { $_ => do { open my $f, '<', "$folder/s$_/etc/url"; <$f> } } @up;
 is(scalar(keys %{ { reverse %url } }), scalar @up, 'each that is up has an address of its own');
 
-is(rows('INSERT INTO t VALUES (2, "y"); SELECT COUNT(*) FROM t;'), 2, 'the temporary table of the other MariaDB is as it was');
+is(rows('INSERT INTO t VALUES (2, "y"); SELECT COUNT(*) FROM t;'), 2,
+	'the temporary table of the other MariaDB is as it was');
 is_deeply([grep { !-e } @files], [], 'and so are its files');
 close $in;
 

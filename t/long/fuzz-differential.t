@@ -25,7 +25,8 @@ my $ORIGIN = 'https://todo.example';
 
 # Where Crypt::JWT lets pass what we refuse: our reason => why we are right.
 my %explained = (
-	'form: a segment is not base64url' => 'it decodes leniently: padding, other letters, non-canonical ends (RFC 7515 section 2)',
+	'form: a segment is not base64url' =>
+	    'it decodes leniently: padding, other letters, non-canonical ends (RFC 7515 section 2)',
 	'form: not three segments' => 'it takes an empty one',
 	'form: the signature is not 32 bytes' => 'it decodes a signature leniently',
 	'form: empty or longer than 4096 bytes' => 'it has no limit',
@@ -33,12 +34,20 @@ my %explained = (
 	'header: not an object' => 'the contract wants one',
 	'header: typ is not JWT' => 'it does not look at typ',
 	'header: kid is not a string' => 'it looks at kid only if told keys by kid',
-	'header: has crit, b64, zip or cty' => 'it inflates zip, ignores b64 and cty, and knows no crit (RFC 7515 section 4.1.11)',
+	'header: has crit, b64, zip or cty' =>
+	    'it inflates zip, ignores b64 and cty, and knows no crit (RFC 7515 section 4.1.11)',
 	'payload: not JSON' => 'its JSON parser takes members twice, U+0000 and lone surrogates',
 	'libjwt: does not take it' => 'it takes numbers that are too large',
 	'payload: not an object' => 'it is told to decode it, not that it be an object',
-	(map { ("claims: no $_, or no string" => 'it is told that these be there, not of what type') } qw(iss sub jti user_id user_email)),
-	(map { ("claims: no $_, or no integer" => 'it takes fractions, exponents and strings of digits') } qw(exp iat)),
+	(
+		map { ("claims: no $_, or no string" =>
+			    'it is told that these be there, not of what type') }
+		    qw(iss sub jti user_id user_email)
+	),
+	(
+		map { ("claims: no $_, or no integer" =>
+			    'it takes fractions, exponents and strings of digits') } qw(exp iat)
+	),
 	'claims: no aud, or no string or strings' => 'it takes an array of anything',
 	'claims: nbf is no integer' => 'it takes fractions and strings of digits',
 	'claims: iat is in the future' => 'its comparison is of another kind of number',
@@ -54,15 +63,33 @@ my %explained = (
 );
 
 sub any { $_[rand @_] }
-my @values = ('null', 'true', '""', '"x"', '[]', '{}', '0', '1', '-1', '1.5', '1e9', '1800000000', '"1800000000"', '1800003600', '1800000001', '1799999999', '1800000010', '1800000011',
-    '1800086400', '1800086401', '9999999999', '99999999999999999999', '-0', "\"$ORIGIN\"", "[\"$ORIGIN\"]", "[\"a\",\"$ORIGIN\"]", "[1,\"$ORIGIN\"]", '"alice"', '"Alice"', '"alice "', '".."', '"a/b"', '"\u0061lice"', '"al\u0000ice"', '"\ud800"', "\"\xc3\xa9\"", "\"\xff\"",
-    '"' . 'a' x 64 . '"', '"' . 'a' x 65 . '"', '"' . 'j' x 255 . '"', '"' . 'j' x 256 . '"', '"' . 'e' x 320 . '"', '"' . 'e' x 321 . '"');
-my %claims = (iss => "\"$ORIGIN\"", aud => "\"$ORIGIN\"", sub => '"alice"', user_id => '"alice"', user_email => '"a@b.example"', jti => '"1"', iat => 1_800_000_000, exp => 1_800_003_600);
-my @headers = ('{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT"}', '{"typ":"jwt","alg":"HS256","kid":"x"}');
-my @odd = ('{"alg":"HS256","typ":"at+jwt"}', '{"alg":"hs256"}', '{"alg":"none"}', '{"alg":"HS512"}', '{"alg":"HS256","kid":1}', '{"alg":"HS256","crit":["x"],"x":1}', '{"alg":"HS256","b64":false}', '{"alg":"HS256","zip":"DEF"}', '{"alg":"HS256","cty":"JWT"}',
-    '{"alg":"none","alg":"HS256"}', '{"alg":"HS256","alg":"none"}', '["HS256"]', '{"alg":["HS256"]}', ' {"alg":"HS256"} ', "{\"alg\":\"HS256\"}\0", '{"alg":"HS256",}', '{"alg":"\u0048S256"}', '', '{}', 'null');
+my @values = (
+	'null', 'true', '""', '"x"', '[]', '{}', '0', '1', '-1', '1.5', '1e9', '1800000000',
+	'"1800000000"', '1800003600', '1800000001', '1799999999', '1800000010', '1800000011',
+	'1800086400', '1800086401', '9999999999', '99999999999999999999', '-0', "\"$ORIGIN\"",
+	"[\"$ORIGIN\"]", "[\"a\",\"$ORIGIN\"]", "[1,\"$ORIGIN\"]", '"alice"', '"Alice"',
+	'"alice "', '".."', '"a/b"', '"\u0061lice"', '"al\u0000ice"', '"\ud800"', "\"\xc3\xa9\"",
+	"\"\xff\"",
+	'"' . 'a' x 64 . '"', '"' . 'a' x 65 . '"', '"' . 'j' x 255 . '"', '"' . 'j' x 256 . '"',
+	'"' . 'e' x 320 . '"', '"' . 'e' x 321 . '"'
+);
+my %claims = (iss => "\"$ORIGIN\"", aud => "\"$ORIGIN\"", sub => '"alice"', user_id => '"alice"',
+	user_email => '"a@b.example"', jti => '"1"', iat => 1_800_000_000, exp => 1_800_003_600);
+my @headers =
+    ('{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT"}', '{"typ":"jwt","alg":"HS256","kid":"x"}');
+my @odd = (
+	'{"alg":"HS256","typ":"at+jwt"}', '{"alg":"hs256"}', '{"alg":"none"}', '{"alg":"HS512"}',
+	'{"alg":"HS256","kid":1}', '{"alg":"HS256","crit":["x"],"x":1}',
+	'{"alg":"HS256","b64":false}', '{"alg":"HS256","zip":"DEF"}', '{"alg":"HS256","cty":"JWT"}',
+	'{"alg":"none","alg":"HS256"}', '{"alg":"HS256","alg":"none"}', '["HS256"]',
+	'{"alg":["HS256"]}', ' {"alg":"HS256"} ', "{\"alg\":\"HS256\"}\0", '{"alg":"HS256",}',
+	'{"alg":"\u0048S256"}', '', '{}', 'null'
+);
 my $jsonish = sub ($text) {
-	substr $text, rand(1 + length $text), any(0, 0, 1, 1, 3), any('', '"', '\\', '{', '}', ',', ':', '\u0000', ' ', "\t", "\0", "\xff", chr rand 256, '1', 'null', '"exp":1800003600,') for 1 .. 1 + rand 2;
+	substr $text, rand(1 + length $text), any(0, 0, 1, 1, 3),
+	    any('', '"', '\\', '{', '}', ',', ':', '\u0000', ' ', "\t", "\0", "\xff", chr rand 256,
+		'1', 'null', '"exp":1800003600,')
+	    for 1 .. 1 + rand 2;
 	return $text;
 };
 sub payload {
@@ -71,22 +98,36 @@ sub payload {
 	delete $c{ any(keys %c) } if rand() < .1;
 	$c{nbf} = any(@values) if rand() < .2;
 	$c{user_id} = $c{sub} = any(@values) if rand() < .1;
-	return '{' . join(',', (map { "\"$_\":$c{$_}" } keys %c), rand() < .1 ? any(map { "\"$_\":$claims{$_}" } keys %claims) : ()) . '}';
+	return '{'
+	    . join(',', (map { "\"$_\":$c{$_}" } keys %c),
+		rand() < .1 ? any(map { "\"$_\":$claims{$_}" } keys %claims) : ())
+	    . '}';
 }
 sub token {
 	my $header = rand() < .8 ? any(@headers) : any(@odd);
 	$header = $jsonish->($header) if rand() < .1;
 	my $payload = payload();
 	$payload = $jsonish->($payload) if rand() < .2;
-	$payload = any('', 'null', '[]', '"x"', '1', "{}\0", "\xef\xbb\xbf$payload", "$payload$payload", " $payload\n") if rand() < .05;
+	$payload =
+	    any('', 'null', '[]', '"x"', '1', "{}\0", "\xef\xbb\xbf$payload", "$payload$payload",
+		" $payload\n")
+	    if rand() < .05;
 	my ($h, $p) = (b64u($header), b64u($payload));
 	# Signed after the mutation, so that what is behind the signature is tried.
-	for ($h, $p) { $_ = rand() < .5 ? $_ . any('=', '==', 'A', '%3d', "\n", ' ') : do { my $t = $_; substr $t, rand(length $t), any(0, 1), any('+', '/', '.', ' ', 'A', '_'); $t } if rand() < .04 }
-	my $token = sign($h, $p, rand() < .03 ? 'another key, of thirty-two bytes!' : $KEY);
-	if (rand() < .15) { # and after the signing
-		substr $token, rand(length $token), any(0, 1, 1, 2), any('', '.', 'A', 'b', '=', chr rand 256);
+	for ($h, $p) {
+		$_ = rand() < .5 ? $_ . any('=', '==', 'A', '%3d', "\n", ' ') : do {
+			my $t = $_;
+			substr $t, rand(length $t), any(0, 1), any('+', '/', '.', ' ', 'A', '_');
+			$t
+		} if rand() < .04
 	}
-	elsif (rand() < .05) { $token =~ s/.\z/any('A' .. 'Z', '=')/e }
+	my $token = sign($h, $p, rand() < .03 ? 'another key, of thirty-two bytes!' : $KEY);
+	if (rand() < .15) {    # and after the signing
+		substr $token, rand(length $token), any(0, 1, 1, 2),
+		    any('', '.', 'A', 'b', '=', chr rand 256);
+	} elsif (rand() < .05) {
+		$token =~ s/.\z/any('A' .. 'Z', '=')/e
+	}
 	return $token;
 }
 
@@ -100,12 +141,24 @@ sub theirs ($token) {
 	no warnings 'redefine';
 	return scalar eval {
 		local $SIG{__WARN__} = sub { };
-		my $payload = Crypt::JWT::decode_jwt(token => $token, key => $KEY, accepted_alg => 'HS256', accepted_enc => [],
+		my $payload = Crypt::JWT::decode_jwt(
+			token => $token, key => $KEY, accepted_alg => 'HS256', accepted_enc => [],
 			verify_iss => sub ($v) { defined $v && $v eq $ORIGIN },
-			verify_aud => sub ($v) { defined $v && (ref $v eq 'ARRAY' ? scalar grep { defined && $_ eq $ORIGIN } @$v : $v eq $ORIGIN) },
-			verify_sub => sub ($v) { defined $v }, verify_jti => sub ($v) { defined $v },
-			verify_exp => 1, verify_nbf => undef, verify_iat => 1, leeway => 0);
-		ref $payload eq 'HASH' && !(grep { !defined $payload->{$_} } qw(user_id user_email)) ? $payload : undef;
+			verify_aud => sub ($v) {
+				defined $v
+				    && (ref $v eq 'ARRAY'
+					? scalar grep { defined && $_ eq $ORIGIN } @$v
+					: $v eq $ORIGIN)
+			},
+			verify_sub => sub ($v) { defined $v },
+			verify_jti => sub ($v) { defined $v },
+			verify_exp => 1,
+			verify_nbf => undef,
+			verify_iat => 1,
+			leeway => 0);
+		ref $payload eq 'HASH' && !(grep { !defined $payload->{$_} } qw(user_id user_email))
+		    ? $payload
+		    : undef;
 	};
 }
 BEGIN { *CORE::GLOBAL::time = sub { $main::clock // CORE::time() } }
@@ -130,15 +183,21 @@ while ($done < $count) {
 }
 close $to;
 waitpid $pid, 0;
-is(scalar @looser, 0, "of $count tokens none passes here that Crypt::JWT refuses") or diag(@looser[0 .. ($#looser > 4 ? 4 : $#looser)]);
+is(scalar @looser, 0, "of $count tokens none passes here that Crypt::JWT refuses")
+    or diag(@looser[0 .. ($#looser > 4 ? 4 : $#looser)]);
 is(scalar @other, 0, 'those that pass both are of the same user') or diag(@other);
 cmp_ok($both, '>', $count / 50, "$both pass both, $neither neither");
 my @unexplained = grep { !$explained{$_} } keys %stricter;
-is_deeply(\@unexplained, [], 'where ours is the stricter one the reason is written down') or diag(explain({ map { $_ => $stricter{$_} } @unexplained }));
+is_deeply(\@unexplained, [], 'where ours is the stricter one the reason is written down')
+    or diag(explain({ map { $_ => $stricter{$_} } @unexplained }));
 my $sum = 0;
 for (sort { $stricter{$b} <=> $stricter{$a} } keys %stricter) {
 	$sum += $stricter{$_};
 	is_long() ? diag("  $stricter{$_} x $_: $explained{$_}") : note("$stricter{$_} x $_");
 }
-figure('differential', "$count tokens (FUZZ_SEED=$seed): both take $both, both refuse $neither, ours alone refuses $sum for " . keys(%stricter) . ' explained reasons, ours alone takes ' . @looser);
+figure('differential',
+	"$count tokens (FUZZ_SEED=$seed): both take $both, both refuse $neither, ours alone refuses $sum for "
+	    . keys(%stricter)
+	    . ' explained reasons, ours alone takes '
+	    . @looser);
 done_testing;

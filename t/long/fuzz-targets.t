@@ -10,7 +10,9 @@ use Test::More;
 use Faults qw(slurp);
 
 my $dir = File::Temp->newdir('todo-fuzz-XXXXXX', TMPDIR => 1);
-system('sh', '-c', 'echo "int main(void){return 0;}" | cc -fsanitize=address,undefined -x c - -o "$0/probe" && pkg-config --exists fcgi json-c libjwt', $dir) == 0
+system('sh', '-c',
+	'echo "int main(void){return 0;}" | cc -fsanitize=address,undefined -x c - -o "$0/probe" && pkg-config --exists fcgi json-c libjwt',
+	$dir) == 0
     or plan skip_all => 'no compiler with sanitizers, or not what it would need';
 
 my $fuzz = "$FindBin::Bin/../fuzz";
@@ -24,6 +26,7 @@ for my $target (@targets) {
 	is($status, 0, "$target: no finding") or diag($out);
 	note($out);
 	my ($did) = $out =~ /^check-fuzz: (\d+) /m;
-	cmp_ok($did // 0, '>=', inputs(corpus => $target) + inputs(found => $target), 'and each of its inputs was executed');
+	cmp_ok($did // 0, '>=', inputs(corpus => $target) + inputs(found => $target),
+		'and each of its inputs was executed');
 }
 done_testing;

@@ -18,7 +18,11 @@ my $dir = $program->dir;
 my $id = $stack->fresh_id;
 
 sub status ($running) {
-	my $answer = eval { $stack->fastcgi($running)->send('GET', "/api/$id/tasks", [[Authorization => 'Bearer ' . $stack->token_of($id)]]) };
+	my $answer = eval {
+		$stack->fastcgi($running)
+		    ->send('GET', "/api/$id/tasks",
+			[[Authorization => 'Bearer ' . $stack->token_of($id)]])
+	};
 	return $answer ? $answer->status : $@;
 }
 
@@ -40,16 +44,20 @@ sub held ($start) {
 		close $writer;
 	};
 }
-for (['a worker', sub { $program->worker(@_) }], ['a master', sub { $program->pool(master => 2, @_) }]) {
+for (['a worker', sub { $program->worker(@_) }],
+	['a master', sub { $program->pool(master => 2, @_) }])
+{
 	my ($what, $start) = @$_;
 	for my $signal (qw(HUP USR1 USR2)) {
 		my ($running, $go_on) = held($start);
 		$running->signal($signal);
 		$go_on->();
-		poll { status($running) eq 200 || defined $running->ended } "$what that got $signal at its start goes on";
+		poll { status($running) eq 200 || defined $running->ended }
+		"$what that got $signal at its start goes on";
 		is($running->ended, undef, 'and is there');
 		is(status($running), 200, 'and answers');
-		poll { $running->log =~ /event=reloaded/ } 'HUP is obeyed once the workers run' if $what eq 'a master' && $signal eq 'HUP';
+		poll { $running->log =~ /event=reloaded/ } 'HUP is obeyed once the workers run'
+		    if $what eq 'a master' && $signal eq 'HUP';
 		$running->signal('TERM');
 		is($running->wait, 0, 'until TERM');
 	}
@@ -66,7 +74,11 @@ sub has_begun ($pid) {
 }
 sub soon { select undef, undef, undef, rand 0.05 }
 sub is_whole ($pool) {
-	return eval { poll { my @w = $pool->workers; @w == 2 && status($pool) eq 200 } 'a pool of two answers'; 1 };
+	return eval {
+		poll { my @w = $pool->workers; @w == 2 && status($pool) eq 200 }
+		'a pool of two answers';
+		1
+	};
 }
 # Ended by TERM, with none of its workers left. Before the master has begun to tend
 # workers, TERM itself ends it.
@@ -122,7 +134,10 @@ for my $phase (qw(start reload stop)) {
 		$wrong += @wrong;
 	}
 }
-figure('signals at any moment', 9 * $EACH . " signals in the first 50 ms of a start, a reload or a stop: $wrong did not leave the pool as the last one asked for");
+figure('signals at any moment',
+	9 * $EACH
+	    . " signals in the first 50 ms of a start, a reload or a stop: $wrong did not leave the pool as the last one asked for"
+);
 
 # A reload whose first worker is still at its start when the next reload comes:
 # what the first one finds wrong says nothing of the second.
@@ -138,8 +153,13 @@ figure('signals at any moment', 9 * $EACH . " signals in the first 50 ms of a st
 	};
 	$put->($options, $right);
 	$put->($secret, $stack->secret);
-	my $pool = $program->pool(master => 1, BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRET_FILE => $secret, TODO_DB_DEFAULTS_FILE => $options);
-	ok(eval { poll { status($pool) eq 200 } 'it answers' }, 'a pool of one answers');
+	my $pool = $program->pool(master => 1, BETTER_AUTH_SECRET => undef,
+		BETTER_AUTH_SECRET_FILE => $secret, TODO_DB_DEFAULTS_FILE => $options);
+	ok(
+		eval {
+			poll { status($pool) eq 200 } 'it answers'
+		},
+		'a pool of one answers');
 	unlink $secret;
 	POSIX::mkfifo($secret, 0600) // die $!;
 	my $feed = sub ($what) {
@@ -156,7 +176,8 @@ figure('signals at any moment', 9 * $EACH . " signals in the first 50 ms of a st
 	poll { $pool->log =~ /event=worker_died [^\n]*exit=77/ } 'the database refuses that worker';
 	$put->($options, $right);
 	$feed->('a worker of the second reload')->();
-	poll { $pool->log =~ /event=reloaded/ } 'the second reload, with a right one, is carried out';
+	poll { $pool->log =~ /event=reloaded/ }
+	'the second reload, with a right one, is carried out';
 	unlike($pool->log, qr/event=reload_failed/, 'and none failed');
 	is(stop_pool($pool), '', 'TERM ends it') if $pool->log =~ /event=reloaded/;
 }

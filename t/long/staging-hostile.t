@@ -23,13 +23,15 @@ is_deeply([grep { $_ != $uid } @owners], [], 'each service runs as it');
 
 # As a service that has been taken over.
 sub as_service ($shell) {
-	my $out = qx{setpriv --reuid=$uid --regid=$gid --clear-groups sh -c 'cd $dir || exit 1; $shell' 2>&1};
+	my $out =
+	    qx{setpriv --reuid=$uid --regid=$gid --clear-groups sh -c 'cd $dir || exit 1; $shell' 2>&1};
 	return $? == 0;
 }
 
 # It can write in its own folders, and in no other.
 ok(!as_service("touch $_/x"), "it cannot write in $_") for '.', qw(etc stage pool);
-ok(!as_service("mv $_ y || ln -sfnT /tmp $_"), "it cannot replace $_") for qw(etc stage pool run log tmp data);
+ok(!as_service("mv $_ y || ln -sfnT /tmp $_"), "it cannot replace $_")
+    for qw(etc stage pool run log tmp data);
 ok(!-e "$dir/y", "and has not");
 my @written = grep { -f && (stat)[4] != 0 } glob "$dir/{etc,etc/todo,stage}/*";
 is_deeply(\@written, [], 'what root trusts is root\'s');
@@ -41,14 +43,18 @@ open my $f, '>', $victim or die $!;
 print {$f} "of root\n";
 close $f;
 chmod 0600, $victim;
-sub state_of { join ' ', (stat $victim)[1 .. 5, 7], do { open my $f, '<', $victim or die $!; <$f> } }
+sub state_of {
+	join ' ', (stat $victim)[1 .. 5, 7], do { open my $f, '<', $victim or die $!; <$f> }
+}
 my $state = state_of();
 my $process = fork // die $!;
 if (!$process) { chdir $dir; exec 'sleep', '600' or die $! }
-my $since = do { open my $f, '<', "/proc/$process/stat" or die $!; (split ' ', <$f> =~ s/.*\) //r)[19] };
+my $since =
+    do { open my $f, '<', "/proc/$process/stat" or die $!; (split ' ', <$f> =~ s/.*\) //r)[19] };
 
 sub verb ($verb) {
-	my $out = qx{STAGING_DIR='$dir' timeout 60 "$FindBin::Bin/../staging" $verb 2>&1 </dev/null};
+	my $out =
+	    qx{STAGING_DIR='$dir' timeout 60 "$FindBin::Bin/../staging" $verb 2>&1 </dev/null};
 	return ($? >> 8, $out);
 }
 my @verbs = qw(pool-stop pool-start issuer-stop issuer-start db-stop db-start nginx-reload
@@ -61,7 +67,9 @@ for (['links', "ln -sfn $victim"], ['FIFOs', 'rm -f $0; mkfifo'], ['folders', 'r
 	as_service("rm -rf log/$_.log"), $plant->("log/$_.log") for @logs;
 	$plant->("run/$_") for qw(todo.sock mariadb.own-pid nginx.conf-pid pool.own-pid x.spec);
 	for my $name (qw(pool issuer mariadb nginx)) {
-		as_service("printf $process >run/$name.pid; printf \"$process $since\" >run/$name.since");
+		as_service(
+			"printf $process >run/$name.pid; printf \"$process $since\" >run/$name.since"
+		);
 	}
 	my (@slow, $told);
 	for my $verb (@verbs, 'up --quiet') {

@@ -71,7 +71,8 @@ my $beside = Nginx->new(stack => $stack, install => \&install, http => sub ($sel
 	}
 	END
 for my $target ('/api/u/tasks', '/api/me', '/api/auth/get-session') {
-	is(is_one($beside, '192.0.2.1', '192.0.2.1', $target), 1, "beside others: $target is limited");
+	is(is_one($beside, '192.0.2.1', '192.0.2.1', $target), 1,
+		"beside others: $target is limited");
 	is(is_one($beside, '192.0.2.1', '192.0.2.2', $target), 0, "$target: for each client");
 }
 

@@ -38,7 +38,8 @@ my @hosts = ('evil.example', "evil.example:$port", 'todo.example', 'localhost.ev
 	'evil-localhost', 'xlocalhost', 'localhostx', '127.0.0.10', '127.1', '2130706433', '0x7f.1',
 	'[::1]', "[::1]:$port",
 	'[::ffff:127.0.0.1]', '_', '~', '*', 'a:b', 'a|b', '%', 'localhost:99999999', 'localhost:x',
-	'localhost:65536', 'localhost:-1', 'localhost:80:80', 'user@localhost', 'localhost,evil.example', 'localhost evil.example',
+	'localhost:65536', 'localhost:-1', 'localhost:80:80', 'user@localhost',
+	'localhost,evil.example', 'localhost evil.example',
 	'localhost;', 'localhost#', 'localhost?',
 	'x' . '\\' x 7000 . 'y?', "x\\api\\auth\\ok?", 'l%6fcalhost', "\xe9");
 for my $host (@hosts) {

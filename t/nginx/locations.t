@@ -121,23 +121,33 @@ my $path = "/tasks/$task->{id}";
 
 # Nothing of the server reaches in. (The rules for all answers are looked at too.)
 is($alice->get($path)->header('ETag'), $task->{etag}, 'a task has its ETag');
-for (['a list', $alice->get('/tasks', { 'Accept-Encoding' => 'gzip' }), 200], ['a task', $alice->get($path, { 'Accept-Encoding' => 'gzip', Range => 'bytes=0-1' }), 200],
-	['a task not modified', $alice->get($path, { 'If-None-Match' => '*' }), 304], ['a write', $alice->put($path, { title => 'written' }), 200],
-	['healthz', $client->send('GET', '/healthz'), 200], ['readyz', $client->send('GET', '/readyz'), 200], ['OPTIONS', $alice->options($path), 204]) {
+for (   ['a list', $alice->get('/tasks', { 'Accept-Encoding' => 'gzip' }), 200],
+	['a task', $alice->get($path, { 'Accept-Encoding' => 'gzip', Range => 'bytes=0-1' }), 200],
+	['a task not modified', $alice->get($path, { 'If-None-Match' => '*' }), 304],
+	['a write', $alice->put($path, { title => 'written' }), 200],
+	['healthz', $client->send('GET', '/healthz'), 200],
+	['readyz', $client->send('GET', '/readyz'), 200], ['OPTIONS', $alice->options($path), 204])
+{
 	my ($name, $answer, $status) = @$_;
 	answers($answer, $status, "$name is as ever");
-	is($answer->header($_), undef, "$name: no $_") for 'X-Operator', 'Expires', 'Content-Encoding';
+	is($answer->header($_), undef, "$name: no $_")
+	    for 'X-Operator', 'Expires', 'Content-Encoding';
 }
-refuses($alice->get('/tasks', { Authorization => undef }), token_missing => '401 is the program\'s');
+refuses($alice->get('/tasks', { Authorization => undef }),
+	token_missing => '401 is the program\'s');
 refuses($alice->get('/api/other/tasks'), forbidden => 'so is 403');
 refuses($alice->get('/tasks/x'), not_found => 'and 404');
 refuses($alice->request('BREW', $path), method_not_allowed => 'and 405');
-refuses($alice->put($path, { title => 'x' }, { 'If-Match' => '"stale"' }), precondition_failed => 'and 412');
-refuses($alice->put($path, '{}', { 'Content-Type' => 'text/plain' }), unsupported_media_type => 'and 415');
+refuses($alice->put($path, { title => 'x' }, { 'If-Match' => '"stale"' }),
+	precondition_failed => 'and 412');
+refuses($alice->put($path, '{}', { 'Content-Type' => 'text/plain' }),
+	unsupported_media_type => 'and 415');
 refuses($alice->put($path, { title => '' }), invalid => 'and 422');
 answers($alice->delete($path), 204, 'and 204');
-is($stack->of_others(sub { $client->send('GET', '/api/other') })->status, 418, 'what is not ours stays the operator\'s');
-is($stack->of_others(sub { $client->send('GET', '/api/auth/tasks') })->status, 418, 'the paths of user id auth too');
+is($stack->of_others(sub { $client->send('GET', '/api/other') })->status, 418,
+	'what is not ours stays the operator\'s');
+is($stack->of_others(sub { $client->send('GET', '/api/auth/tasks') })->status, 418,
+	'the paths of user id auth too');
 
 # nginx's own errors, with and without a body to be seen.
 $stack->allow_status(400, 403, 413, 429, 502, 503, 504);
@@ -149,30 +159,43 @@ my $auth = beside($stack->pool_socket, server => 'include todo/todo-better-auth.
 for (['/api/auth/ok', bad_gateway => '502'], ['/api/auth/x/../ok', bad_request => '400']) {
 	my ($path, $code, $name) = @$_;
 	my $answer = $stack->of_others(sub { $auth->send('GET', $path) });
-	is($answer->header('Content-Type'), 'application/problem+json', "$name of nginx for Better Auth is a problem");
+	is($answer->header('Content-Type'), 'application/problem+json',
+		"$name of nginx for Better Auth is a problem");
 	is($answer->json->{code}, $code, "$code");
 }
-my $large = $stack->of_others(sub { $auth->send('POST', '/api/auth/sign-in/email', [['Content-Length' => 70000]]) });
+my $large = $stack->of_others(
+	sub { $auth->send('POST', '/api/auth/sign-in/email', [['Content-Length' => 70000]]) });
 is($large->json->{code}, 'content_too_large', 'and so is 413');
 
 refuses($alice->post('/tasks', 'x' x 16385), content_too_large => '413 of nginx');
-refuses($client->send('HEAD', '/api/me', [['Content-Length' => 16385], [Connection => 'close']]), content_too_large => '413 to HEAD');
-refuses($client->raw("POST @{[$alice->tasks]} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), bad_request => '400 of nginx, in the middle of a body');
-my $elsewhere = Client->new(%$client{qw(ca on_answer)}, url => 'https://' . $client->authority, from => '127.0.0.2');
+refuses($client->send('HEAD', '/api/me', [['Content-Length' => 16385], [Connection => 'close']]),
+	content_too_large => '413 to HEAD');
+refuses(
+	$client->raw(
+		"POST @{[$alice->tasks]} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+	),
+	bad_request => '400 of nginx, in the middle of a body');
+my $elsewhere = Client->new(%$client{qw(ca on_answer)}, url => 'https://' . $client->authority,
+	from => '127.0.0.2');
 for my $method (qw(GET HEAD)) {
-	refuses($elsewhere->send($method, '/readyz'), forbidden => "403 of nginx: readyz from elsewhere by $method", detail => qr/address/);
+	refuses($elsewhere->send($method, '/readyz'),
+		forbidden => "403 of nginx: readyz from elsewhere by $method",
+		detail => qr/address/);
 }
 
-my $limited = beside($stack->pool_socket, 'todo-settings.conf' => sub { $_[0] =~ s/(\$todo_limit_key \{\n\tdefault) ""/$1 \$todo_client/ });
+my $limited = beside($stack->pool_socket, 'todo-settings.conf' =>
+	    sub { $_[0] =~ s/(\$todo_limit_key \{\n\tdefault) ""/$1 \$todo_client/ });
 for my $method (qw(GET HEAD)) {
-	my ($late) = grep { $_->status != 200 } $alice->with(client => $limited)->pipeline(map { [$method, '/api/me'] } 1 .. 200);
+	my ($late) = grep { $_->status != 200 }
+	    $alice->with(client => $limited)->pipeline(map { [$method, '/api/me'] } 1 .. 200);
 	refuses($late, rate_limited => "429 of nginx to $method");
 	like($late->header('Retry-After'), qr/\A\d+\z/, 'with Retry-After');
 }
 
 my $nobody = beside("$dir/nobody");
 for my $method (qw(GET HEAD PUT)) {
-	my $gone = $alice->with(client => $nobody)->request($method, $path, {}, $method eq 'PUT' ? '{}' : undef);
+	my $gone = $alice->with(client => $nobody)
+	    ->request($method, $path, {}, $method eq 'PUT' ? '{}' : undef);
 	refuses($gone, bad_gateway => "502 of nginx to $method");
 	ok(defined $gone->header('Retry-After'), 'with Retry-After');
 }
@@ -181,12 +204,15 @@ for my $method (qw(GET HEAD PUT)) {
 # way, which no limit_conn of the server replaces, whatever it counts.
 {
 	my $fake = FakePool->new("$dir/fake");
-	my $hanging = beside("$dir/fake", server => 'limit_conn beside 1000; limit_conn_status 503;',
-	    'todo-fastcgi-params.conf' => sub {
-		$_[0] =~ s/fastcgi_read_timeout\s+\S+;/fastcgi_read_timeout 1s;/
-		    && $_[0] =~ s/limit_conn\s+todo_requests\s+\d+;/limit_conn todo_requests 1;/;
-	    });
-	my $first = Client->new(%$hanging{qw(ca on_answer)}, url => 'https://' . $hanging->authority);
+	my $hanging = beside(
+		"$dir/fake", server => 'limit_conn beside 1000; limit_conn_status 503;',
+		'todo-fastcgi-params.conf' => sub {
+			$_[0] =~ s/fastcgi_read_timeout\s+\S+;/fastcgi_read_timeout 1s;/
+			    && $_[0] =~
+			    s/limit_conn\s+todo_requests\s+\d+;/limit_conn todo_requests 1;/;
+		});
+	my $first =
+	    Client->new(%$hanging{qw(ca on_answer)}, url => 'https://' . $hanging->authority);
 	$first->_connect;
 	$first->_write($first->_text('GET', '/api/u/tasks?hang', [], undef));
 	poll { scalar $fake->seen } 'it hangs';
@@ -212,11 +238,15 @@ for my $method (qw(GET HEAD PUT)) {
 	my $slow = Client->new(%$alone{qw(ca on_answer)}, url => 'https://' . $alone->authority);
 	$slow->_connect;
 	$slow->{socket}->setsockopt(SOL_SOCKET, SO_RCVBUF, 65536) or die $!;
-	$slow->_write($slow->_text('GET', $bob->tasks . '?limit=500', [[Authorization => 'Bearer ' . $bob->token]], undef));
+	$slow->_write(
+		$slow->_text(
+			'GET', $bob->tasks . '?limit=500',
+			[[Authorization => 'Bearer ' . $bob->token]], undef));
 	poll { $worker->log =~ /event=request/ } 'the worker has the request of a slow client';
 	answers($alone->send('GET', '/healthz'), 200, 'it answers others');
 	my $list = eval { $slow->_read_answer('GET', $bob->tasks . '?limit=500') };
-	is($list && scalar $list->json->@*, 500, 'and the slow one has all of its 500 tasks') or diag($@);
+	is($list && scalar $list->json->@*, 500, 'and the slow one has all of its 500 tasks')
+	    or diag($@);
 	$stack->sql("DELETE FROM todo.tasks WHERE user_id = '" . $bob->id . "'");
 }
 

@@ -39,7 +39,8 @@ for my $tail ("?$q", "?$q?$q", "?#$q", "#$q", "?/$q", qq(?"$q")) {
 		my $path = "$folder/" . $stack->tag . ++$n;
 		my $answer = $stack->of_others(sub { $client->send('GET', "$path$tail") });
 		my $line = line(qq(path="$path), "$folder/...$tail");
-		is_deeply([@$line{qw(path status)}], [$path, $answer->status], 'with the path as sent');
+		is_deeply([@$line{qw(path status)}], [$path, $answer->status],
+			'with the path as sent');
 	}
 }
 

@@ -33,14 +33,16 @@ sub follow ($heading, $command, $etc, %o) {
 	for my $line (@lines) {
 		$line =~ s{/usr/local/share}{$root/usr/local/share}g;
 		$line =~ s{/etc/nginx}{$etc}g;
-		$line =~ /\A[a-z]+(?: -\w+)?(?: (?:\Q$root\E|\Q$etc\E)\S*)+\z/ or die "what is this: $line";
+		$line =~ /\A[a-z]+(?: -\w+)?(?: (?:\Q$root\E|\Q$etc\E)\S*)+\z/
+		    or die "what is this: $line";
 		$out .= qx{$line 2>&1};
 		ok($? == 0 || $o{any_status}, "$heading: $line") or diag($out);
 	}
 	return $out;
 }
 sub tree ($dir) {
-	return { map { (s{\A\Q$dir\E/}{}r => -d $_ ? 'folder' : slurp($_)) } glob "$dir/* $dir/*/*" };
+	return { map { (s{\A\Q$dir\E/}{}r => -d $_ ? 'folder' : slurp($_)) }
+		    glob "$dir/* $dir/*/*" };
 }
 # make's own, not that of the make which runs the tests.
 delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};

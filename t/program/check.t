@@ -33,17 +33,20 @@ sub options (@lines) {
 	return $text . join '', map { "$_\n" } @lines;
 }
 sub checked ($text, @args) {
-	return $program->run({ TODO_DB_DEFAULTS_FILE => spew("$dir/cnf" . ++$files, $text) }, @args ? @args : '-t');
+	return $program->run({ TODO_DB_DEFAULTS_FILE => spew("$dir/cnf" . ++$files, $text) },
+		@args ? @args : '-t');
 }
 
 # What is in force.
 {
 	my ($exit, $out, $err) = checked($right);
 	is($exit, 0, 'right settings: -t exits 0') or diag($err);
-	my ($issuer, $audience, $length) = ($stack->issuer, $stack->audience, length $stack->secret);
+	my ($issuer, $audience, $length) =
+	    ($stack->issuer, $stack->audience, length $stack->secret);
 	like($out, qr/^issuer +\Q$issuer\E$/m, 'and prints the issuer');
 	like($out, qr/^audience +\Q$audience\E$/m, 'the audience');
-	like($out, qr/^secret +BETTER_AUTH_SECRET, $length bytes$/m, 'source and length of the secret');
+	like($out, qr/^secret +BETTER_AUTH_SECRET, $length bytes$/m,
+		'source and length of the secret');
 	like($out, qr/^database +todo, schema version \d+$/m, 'database and schema');
 	like($out, qr/^user +\S+@\S+$/m, 'the account');
 	like($out, qr/^server +\S+, MariaDB \d+\./m, 'and the server');
@@ -58,7 +61,8 @@ my %wrong = (
 	'a character set that is not there' => [qr/error 2019: /, 'default-character-set=klingon'],
 	'an init-command that fails' => [qr/error 1064: /, 'init-command=FROBNICATE'],
 	'a misspelt key' => [qr/usr: the library does not know this key/, 'usr=todo'],
-	'a number with a suffix' => [qr/max-allowed-packet: its value is not a number/, 'max-allowed-packet=1M'],
+	'a number with a suffix' =>
+	    [qr/max-allowed-packet: its value is not a number/, 'max-allowed-packet=1M'],
 );
 for my $name (sort keys %wrong) {
 	my ($pattern, @lines) = $wrong{$name}->@*;
@@ -74,16 +78,20 @@ my %unread = (
 for my $name (sort keys %unread) {
 	my ($exit, undef, $err) = checked($unread{$name}, '-T');
 	is($exit, 78, "$name: -T exits 78") or diag($err);
-	like($err, qr/\Atodo-fcgi: TODO_DB_DEFAULTS_FILE: [^\n]+\n\z/, 'with one line that says why');
+	like($err, qr/\Atodo-fcgi: TODO_DB_DEFAULTS_FILE: [^\n]+\n\z/,
+		'with one line that says why');
 }
-for (['a comment of 3,000 bytes', '#' . 'x' x 3000], ['a key of another program in [client]', "[client]\nauto-rehash"]) {
+for (['a comment of 3,000 bytes', '#' . 'x' x 3000],
+	['a key of another program in [client]', "[client]\nauto-rehash"])
+{
 	my ($name, $line) = @$_;
 	my ($exit, undef, $err) = checked("$right\n$line\n");
 	is("$exit $err", '0 ', "$name is no fault");
 }
 {
 	my $log = "$dir/not-yet.log";
-	is(($program->run({ TODO_LOG => $log }, '-t'))[0], 0, 'a log file that is not there yet: no fault');
+	is(($program->run({ TODO_LOG => $log }, '-t'))[0], 0,
+		'a log file that is not there yet: no fault');
 	ok(!-e $log, 'and -t makes none, which would not be the service\'s');
 }
 {
@@ -96,26 +104,47 @@ for (['a comment of 3,000 bytes', '#' . 'x' x 3000], ['a key of another program 
 }
 
 # Keys that the library knows, and that few people use.
-is((checked(options("$_ = 1"), '-T'))[2], '', "$_ is known") for qw(reconnect net-buffer-length net_buffer_length);
+is((checked(options("$_ = 1"), '-T'))[2], '', "$_ is known")
+    for qw(reconnect net-buffer-length net_buffer_length);
 
 # Names.
-for (['JWT_ISUER', 'JWT_ISSUER'], ['BETTER_AUTH_SERCET', 'BETTER_AUTH_SECRET'], ['TODO_LOGS', 'TODO_LOG'], ['TODO_DATABASE', undef]) {
+for (['JWT_ISUER', 'JWT_ISSUER'], ['BETTER_AUTH_SERCET', 'BETTER_AUTH_SECRET'],
+	['TODO_LOGS', 'TODO_LOG'], ['TODO_DATABASE', undef])
+{
 	my ($name, $meant) = @$_;
 	my ($exit, undef, $err) = $program->run({ $name => 'x' }, '-T');
 	is($exit, 0, "$name: no fault");
-	is($err, "todo-fcgi: warning: $name: no setting has this name" . ($meant ? "; is meant: $meant" : '') . "\n", 'but a warning');
+	is($err,
+		      "todo-fcgi: warning: $name: no setting has this name"
+		    . ($meant ? "; is meant: $meant" : '')
+		    . "\n", 'but a warning');
 }
-is(($program->run({ map { $_ => 'x' } qw(BETTER_AUTH_TELEMETRY TOKEN_LIFETIME ISSUER_PORT TRUSTED_ORIGINS) }, '-T'))[2], '', "what is the issuer's is warned of by nobody");
+is(
+	(
+		$program->run(
+			{       map { $_ => 'x' }
+				    qw(BETTER_AUTH_TELEMETRY TOKEN_LIFETIME ISSUER_PORT TRUSTED_ORIGINS)
+			},
+			'-T')
+	)[2],
+	'',
+	"what is the issuer's is warned of by nobody");
 {
-	my ($exit, undef, $err) = $program->run({ BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRET_FILE => '/nonexistent/secret' }, '-T');
-	like($err, qr{No such file or directory: /nonexistent/secret\n}, 'a secret file that is not there is named, with the reason');
+	my ($exit, undef, $err) = $program->run(
+		{ BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRET_FILE => '/nonexistent/secret' },
+		'-T');
+	like($err, qr{No such file or directory: /nonexistent/secret\n},
+		'a secret file that is not there is named, with the reason');
 }
 
 # Help.
 for my $option ('--help', '-h') {
 	my ($exit, $out, $err) = $program->run({}, $option);
 	is("$exit$err", '0', "$option exits 0");
-	my @missing = grep { $out !~ /^  $_ +\S/m } Stack->root && slurp(Stack->root . '/README.md') =~ /^\| `((?:BETTER_AUTH|JWT|TODO)_\w+)` \|/mg;
+	my @missing =
+	    grep { $out !~ /^  $_ +\S/m }
+	    Stack->root
+	    && slurp(Stack->root . '/README.md') =~ /^\| `((?:BETTER_AUTH|JWT|TODO)_\w+)` \|/mg;
 	is("@missing", '', 'with a line for each setting that the README has');
 }
 is(($program->run({}, '--version'))[1], ($program->run({}, '-V'))[1], '--version is -V');
@@ -123,18 +152,36 @@ is(($program->run({}, '--version'))[1], ($program->run({}, '-V'))[1], '--version
 # A reload with what -t would have found leaves the pool as it was.
 my $cnf = spew("$dir/pool.cnf", $right);
 my $pool = $program->pool(master => 2, TODO_DB_DEFAULTS_FILE => $cnf);
-sub status () { $stack->fastcgi($pool)->send('GET', "/api/$id/tasks", [[Authorization => 'Bearer ' . $stack->token_of($id)]])->status }
-poll { my @w = $pool->workers; @w == 2 && eval { status() } == 200 } 'a pool answers';
-for my $name ('a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key', 'a number with a suffix',
-    'a character set that is not there', 'an init-command that fails') {
+sub status () {
+	$stack->fastcgi($pool)
+	    ->send('GET', "/api/$id/tasks", [[Authorization => 'Bearer ' . $stack->token_of($id)]])
+	    ->status
+}
+poll {
+	my @w = $pool->workers;
+	@w == 2 && eval { status() } == 200
+}
+'a pool answers';
+for my $name (
+	'a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key',
+	'a number with a suffix',
+	'a character set that is not there', 'an init-command that fails')
+{
 	my (undef, @lines) = $wrong{$name}->@*;
 	my @old = sort $pool->workers;
 	my $from = length $pool->log;
 	spew($cnf, options(@lines));
 	$pool->signal('HUP');
-	poll { substr($pool->log, $from) =~ /event=reload_failed reason="(?:the database refused a new worker|a new worker found its settings wrong)/ } "$name, then a reload: it fails, and says why";
-	like(substr($pool->log, $from), qr/event=database [^\n]*errno=\d+ [^\n]*|event=stop [^\n]*schema|event=settings [^\n]*\w+: /, 'with the error');
-	poll { my @now = sort $pool->workers; "@now" eq "@old" } 'the old workers are there, and no other';
+	poll {
+		substr($pool->log, $from) =~
+		    /event=reload_failed reason="(?:the database refused a new worker|a new worker found its settings wrong)/
+	}
+	"$name, then a reload: it fails, and says why";
+	like(substr($pool->log, $from),
+		qr/event=database [^\n]*errno=\d+ [^\n]*|event=stop [^\n]*schema|event=settings [^\n]*\w+: /,
+		'with the error');
+	poll { my @now = sort $pool->workers; "@now" eq "@old" }
+	'the old workers are there, and no other';
 	is(status(), 200, 'and answer');
 }
 for my $name (sort keys %unread) {
@@ -142,8 +189,13 @@ for my $name (sort keys %unread) {
 	my $from = length $pool->log;
 	spew($cnf, $unread{$name});
 	$pool->signal('HUP');
-	poll { substr($pool->log, $from) =~ /event=reload_failed reason="a new worker found its settings wrong/ } "$name, then a reload: it fails, and says why";
-	poll { my @now = sort $pool->workers; "@now" eq "@old" } 'the old workers are there, and no other';
+	poll {
+		substr($pool->log, $from) =~
+		    /event=reload_failed reason="a new worker found its settings wrong/
+	}
+	"$name, then a reload: it fails, and says why";
+	poll { my @now = sort $pool->workers; "@now" eq "@old" }
+	'the old workers are there, and no other';
 }
 {
 	# The account may read what tells of the schema, and nothing else.
@@ -157,7 +209,11 @@ for my $name (sort keys %unread) {
 	like($err, qr/the account lacks a right: error 1142: /, 'and says so');
 	spew($cnf, $reader);
 	$pool->signal('HUP');
-	poll { substr($pool->log, $from) =~ /event=reload_failed reason="the database refused a new worker/ } 'a reload with it fails';
+	poll {
+		substr($pool->log, $from) =~
+		    /event=reload_failed reason="the database refused a new worker/
+	}
+	'a reload with it fails';
 	is(status(), 200, 'and the old workers answer');
 	$stack->sql("DROP USER $account\@localhost");
 }
@@ -167,22 +223,36 @@ for my $name (sort keys %unread) {
 	my ($victim, $well) = $pool->workers;
 	my $from = length $pool->log;
 	kill KILL => $victim;
-	poll { (() = substr($pool->log, $from) =~ /event=worker_died [^\n]*exit=77/g) >= 2 } 'after it a worker that dies is replaced by none that the database refuses';
+	poll { (() = substr($pool->log, $from) =~ /event=worker_died [^\n]*exit=77/g) >= 2 }
+	'after it a worker that dies is replaced by none that the database refuses';
 	is(scalar(grep { status() != 200 } 1 .. 50), 0, 'so that every request is answered');
 	kill KILL => $well;
-	poll { 2 == (my @w = $pool->workers) && eval { status() } == 503 } 'but once no worker is well they start without the database';
+	poll {
+		2 == (my @w = $pool->workers) && eval { status() } == 503
+	}
+	'but once no worker is well they start without the database';
 	spew($cnf, $right);
 	$pool->signal('HUP');
-	poll { substr($pool->log, $from) =~ /event=reloaded/ && eval { status() } == 200 } 'and a reload mends them';
+	poll {
+		substr($pool->log, $from) =~ /event=reloaded/ && eval { status() } == 200
+	}
+	'and a reload mends them';
 }
 {
 	my %old = map { $_ => 1 } $pool->workers;
 	spew($cnf, options('host=localhost', "socket=$dir/nobody.sock"));
 	$pool->signal('HUP');
-	poll { my @w = $pool->workers; @w == 2 && !grep { $old{$_} } @w } 'a database that is merely away: a reload goes on';
+	poll {
+		my @w = $pool->workers;
+		@w == 2 && !grep { $old{$_} } @w
+	}
+	'a database that is merely away: a reload goes on';
 	spew($cnf, $right);
 	$pool->signal('HUP');
-	poll { eval { status() } == 200 && $pool->log =~ /(?:event=reloaded.*){3}/s } 'and the next one too';
+	poll {
+		eval { status() } == 200 && $pool->log =~ /(?:event=reloaded.*){3}/s
+	}
+	'and the next one too';
 }
 
 undef $pool;
@@ -197,9 +267,11 @@ undef $pool;
 	my $said;
 	ok(!defined $systemd->recv($said, 100), 'and READY is not said');
 	my $running = $program->pool(master => 2, NOTIFY_SOCKET => $path);
-	poll { $systemd->recv($said, 100); ($said // '') eq 'READY=1' } 'a start that is well says READY=1';
+	poll { $systemd->recv($said, 100); ($said // '') eq 'READY=1' }
+	'a start that is well says READY=1';
 	like($running->log, qr/event=ready/, 'when a worker is ready');
-	poll { my @w = $running->workers; @w == 2 && (() = $running->log =~ /event=ready/g) == 2 } 'all are';
+	poll { my @w = $running->workers; @w == 2 && (() = $running->log =~ /event=ready/g) == 2 }
+	'all are';
 	ok(!defined $systemd->recv($said, 100), 'it is said once');
 }
 

@@ -33,7 +33,8 @@ sub started ($stderr, $args, %o) {
 		@command = ('/bin/sh', '-c', 'exec "$@" 2>&-', 'sh', @command) if !$stderr;
 		$program->_exec($o{env} // {}, $listen, null, $stderr // null, @command);
 	}
-	return Program::Running->new(program => $program, pid => $pid, path => $path, log => '/dev/null');
+	return Program::Running->new(program => $program, pid => $pid, path => $path,
+		log => '/dev/null');
 }
 
 # How many of `n` requests are answered.
@@ -65,10 +66,14 @@ my %file = (env => { TODO_LOG => 'stderr' });
 my @kept;
 
 # Standard error.
-unharmed('stderr is a pipe that nobody reads', sub { pipe my $r, my $w; push @kept, $r; $w }, %file);
+unharmed('stderr is a pipe that nobody reads', sub { pipe my $r, my $w; push @kept, $r; $w },
+	%file);
 unharmed('stderr is a pipe whose reader is gone', sub { pipe my $r, my $w; close $r; $w }, %file);
-unharmed('stderr is a socket that nobody reads', sub { socketpair my $r, my $w, AF_UNIX, SOCK_STREAM, PF_UNSPEC; push @kept, $r; $w }, %file);
-unharmed('stderr is a socket whose reader is gone', sub { socketpair my $r, my $w, AF_UNIX, SOCK_STREAM, PF_UNSPEC; close $r; $w }, %file);
+unharmed('stderr is a socket that nobody reads',
+	sub { socketpair my $r, my $w, AF_UNIX, SOCK_STREAM, PF_UNSPEC; push @kept, $r; $w },
+	%file);
+unharmed('stderr is a socket whose reader is gone',
+	sub { socketpair my $r, my $w, AF_UNIX, SOCK_STREAM, PF_UNSPEC; close $r; $w }, %file);
 unharmed('stderr is closed', undef, %file);
 unharmed('stderr is on a full disk', sub { open my $f, '>', '/dev/full' or die $!; $f }, %file);
 unharmed('stderr is a terminal stopped by ^S', sub {
@@ -89,7 +94,8 @@ unharmed('stderr is a terminal stopped by ^S', sub {
 }
 
 # A file.
-unharmed('a file that may not grow', null, env => { TODO_LOG => "$dir/small" }, before => ['prlimit', '--fsize=4096']);
+unharmed('a file that may not grow', null, env => { TODO_LOG => "$dir/small" },
+	before => ['prlimit', '--fsize=4096']);
 unharmed('a file that cannot be opened', null, env => { TODO_LOG => '/nonexistent/log' });
 unharmed('a folder', null, env => { TODO_LOG => $dir });
 unharmed('a full disk', null, env => { TODO_LOG => '/dev/full' });
@@ -105,24 +111,31 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 	$running->stop;
 	my ($exit, undef, $text) = $program->run({ TODO_LOG => 'log/x' });
 	is($exit, 78, 'a TODO_LOG of no known form is a wrong setting');
-	like($text, qr{TODO_LOG: neither stderr, syslog nor an absolute path: log/x}, 'and told why');
+	like($text, qr{TODO_LOG: neither stderr, syslog nor an absolute path: log/x},
+		'and told why');
 }
 
 # Rotated, and then not ours: the descriptor that the master has open goes on.
 {
 	my $log = "$dir/rotated";
 	my $pool = started(null, ['-w', 2], env => { TODO_LOG => $log });
-	poll { $pool->workers == 2 && slurp($log) =~ /(?:event=ready.*){2}/s } 'a pool logs to a file';
+	poll { $pool->workers == 2 && slurp($log) =~ /(?:event=ready.*){2}/s }
+	'a pool logs to a file';
 	rename $log, "$log.1" or die $!;
 	mkdir $log or die $!;
 	$pool->signal('HUP');
-	poll { slurp("$log.1") =~ /event=reloaded/ } 'HUP with a log that cannot be opened renews the workers';
+	poll { slurp("$log.1") =~ /event=reloaded/ }
+	'HUP with a log that cannot be opened renews the workers';
 	my @told = slurp("$log.1") =~ /^.*event=log .*$/mg;
 	is(scalar @told, 1, 'it is said once');
 	like($told[0], qr/path=\Q$log\E reason="Is a directory"/, 'with path and reason');
 	for my $worker ($pool->workers) {
 		kill KILL => $worker;
-		poll { my @w = $pool->workers; @w == 2 && !grep { $_ == $worker } @w } 'a worker that dies then is replaced';
+		poll {
+			my @w = $pool->workers;
+			@w == 2 && !grep { $_ == $worker } @w
+		}
+		'a worker that dies then is replaced';
 	}
 	is(answered($pool, 20), 20, 'and they answer');
 	my $before = () = slurp("$log.1") =~ /event=request/g;
@@ -131,7 +144,8 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 	is($after - $before, 5, 'into the file that was open');
 	rmdir $log;
 	$pool->signal('HUP');
-	poll { answered($pool, 1); slurp($log) =~ /event=request/ } 'once the file can be opened they log there';
+	poll { answered($pool, 1); slurp($log) =~ /event=request/ }
+	'once the file can be opened they log there';
 	$pool->signal('TERM');
 	is($pool->wait, 0, 'TERM ends it');
 }
@@ -144,11 +158,17 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 	answered($running, $REQUESTS);
 	my $lines = '';
 	$reader->blocking(0);
-	poll { sysread $reader, $lines, 65536, length $lines; answered($running, 1); $lines =~ /event=log lost=\d+\n/ } 'a pipe that is read again says how many lines were lost';
+	poll {
+		sysread $reader, $lines, 65536, length $lines;
+		answered($running, 1);
+		$lines =~ /event=log lost=\d+\n/
+	}
+	'a pipe that is read again says how many lines were lost';
 	my ($lost) = $lines =~ /event=log lost=(\d+)/;
 	my $asked = () = $lines =~ /event=request/g;
 	cmp_ok($lost + $asked, '>=', $REQUESTS, 'which with those that came are all');
-	is(scalar(grep { !/\Atime=\S+ level=\S+ event=/ } split /\n/, $lines), 0, 'no line is torn');
+	is(scalar(grep { !/\Atime=\S+ level=\S+ event=/ } split /\n/, $lines), 0,
+		'no line is torn');
 }
 
 # The journal.
@@ -157,20 +177,33 @@ for (['the journal', 0, qr/\A<6>time=/], ['another stream', 1, qr/\Atime=/]) {
 	my $path = "$dir/journal$off";
 	open my $err, '>', $path or die $!;
 	my ($device, $inode) = stat $err;
-	my $running = started($err, [], env => { TODO_LOG => 'stderr', JOURNAL_STREAM => "$device:" . ($inode + $off), JWT_ISUER => 'x' });
+	my $running = started(
+		$err,
+		[],
+		env => {TODO_LOG => 'stderr', JOURNAL_STREAM => "$device:" . ($inode + $off),
+			JWT_ISUER => 'x'
+		});
 	is(answered($running, 1), 1, "a worker whose JOURNAL_STREAM is of $what answers");
-	is(scalar(grep { !/$first|\A<4>time=\S+ level=warning / } split /\n/, slurp($path)), 0, 'and each line begins as it should');
-	is(scalar(() = slurp($path) =~ /^<4>time=\S+ level=warning/mg), 1 - $off, 'a warning with its own priority');
+	is(scalar(grep { !/$first|\A<4>time=\S+ level=warning / } split /\n/, slurp($path)), 0,
+		'and each line begins as it should');
+	is(scalar(() = slurp($path) =~ /^<4>time=\S+ level=warning/mg), 1 - $off,
+		'a warning with its own priority');
 }
 
 # Syslog, at a /dev/log of our own.
 SKIP: {
 	my $dev = "$dir/dev";
 	mkdir $dev;
-	my $mounts = join ' && ', (map { "touch $dev/$_ && mount --bind /dev/$_ $dev/$_" } qw(null urandom)), "mount --rbind $dev /dev";
-	my @before = ('unshare', $> == 0 ? '-m' : '-rm', '/bin/sh', '-c', "$mounts && exec \"\$@\"", 'sh');
+	my $mounts = join ' && ',
+	    (map { "touch $dev/$_ && mount --bind /dev/$_ $dev/$_" } qw(null urandom)),
+	    "mount --rbind $dev /dev";
+	my @before =
+	    ('unshare', $> == 0 ? '-m' : '-rm', '/bin/sh', '-c', "$mounts && exec \"\$@\"", 'sh');
 	skip 'no namespace of mounts here', 14 if system(@before, 'true') != 0;
-	my $daemon = sub { unlink "$dev/log"; IO::Socket::UNIX->new(Local => "$dev/log", Type => SOCK_DGRAM) or die $! };
+	my $daemon = sub {
+		unlink "$dev/log";
+		IO::Socket::UNIX->new(Local => "$dev/log", Type => SOCK_DGRAM) or die $!
+	};
 	my %syslog = (env => { TODO_LOG => 'syslog' }, before => \@before);
 	my $stuck = $daemon->();
 	unharmed('syslog that nobody reads', null, %syslog);
@@ -179,10 +212,20 @@ SKIP: {
 	my $heard = $daemon->();
 	my $running = started(null, [], %syslog);
 	my $line;
-	my $hear = sub { poll { answered($running, 1); $heard->blocking(0); $heard->recv($line, 8192); $line =~ /event=request/ } $_[0] };
+	my $hear = sub {
+		poll {
+			answered($running, 1);
+			$heard->blocking(0);
+			$heard->recv($line, 8192);
+			$line =~ /event=request/
+		}
+		$_[0]
+	};
 	$hear->('syslog has the lines');
 	my $pid = $running->pid;
-	like($line, qr/\A<30>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d todo-fcgi\[$pid\]: level=info event=request [^\n]*\z/, 'as syslog(3) writes them');
+	like($line,
+		qr/\A<30>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d todo-fcgi\[$pid\]: level=info event=request [^\n]*\z/,
+		'as syslog(3) writes them');
 	$heard = $daemon->();
 	$line = '';
 	$hear->('and after the daemon was started anew');

@@ -13,8 +13,10 @@ use Time::HiRes ();
 use Time::Local qw(timegm);
 use Facts;
 
-my $program = $ENV{TODO_FCGI} // (defined $ENV{STAGING_BUILD} ? "$ENV{STAGING_BUILD}/todo-fcgi" : undef);
-plan skip_all => 'neither TODO_FCGI nor STAGING_BUILD says where the program is' if !defined $program;
+my $program = $ENV{TODO_FCGI}
+    // (defined $ENV{STAGING_BUILD} ? "$ENV{STAGING_BUILD}/todo-fcgi" : undef);
+plan skip_all => 'neither TODO_FCGI nor STAGING_BUILD says where the program is'
+    if !defined $program;
 
 my $dir = File::Temp->newdir('todo-master-XXXXXX', TMPDIR => 1);
 my $secret = 'the secret of the master, long enough';
@@ -75,8 +77,11 @@ sub master ($n, $do, %o) {
 	my $pid = fork // die $!;
 	if (!$pid) {
 		%ENV = (PATH => $ENV{PATH}, STAND_IN => $self->{dir}, BETTER_AUTH_SECRET => $secret,
-		    BETTER_AUTH_URL => 'https://todo.example', TODO_DB_DEFAULTS_FILE => "$self->{dir}/todo.cnf",
-		    TODO_LOG => "$self->{dir}/log", TODO_READY_FD => 1, TODO_SETTINGS_FD => 1, %ENV{grep { /\A(?:AS|UBS)AN_OPTIONS\z/ } keys %ENV});
+			BETTER_AUTH_URL => 'https://todo.example',
+			TODO_DB_DEFAULTS_FILE => "$self->{dir}/todo.cnf",
+			TODO_LOG => "$self->{dir}/log", TODO_READY_FD => 1, TODO_SETTINGS_FD => 1,
+			%ENV{ grep { /\A(?:AS|UBS)AN_OPTIONS\z/ } keys %ENV }
+		);
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>', '/dev/null';
 		{ no warnings; exec { $program } $o{as} // "$dir/stand-in", '-w', $n }
@@ -97,7 +102,8 @@ sub workers ($m) {
 }
 # The time of a line of the log, in seconds since 1970.
 sub seconds ($text) {
-	my ($y, $mo, $d, $h, $mi, $s) = $text =~ /\A(\d+)-(\d+)-(\d+)T(\d+):(\d+):([\d.]+)Z\z/ or die $text;
+	my ($y, $mo, $d, $h, $mi, $s) = $text =~ /\A(\d+)-(\d+)-(\d+)T(\d+):(\d+):([\d.]+)Z\z/
+	    or die $text;
 	return timegm(int $s, $mi, $h, $d, $mo - 1, $y) + $s - int $s;
 }
 sub signal ($m, $name) { kill $name, $m->{pid} }
@@ -112,7 +118,13 @@ sub is_ready ($pid) {
 	my ($caught) = slurp("/proc/$pid/status") =~ /^SigCgt:\s*\w*(\w{8})$/m;
 	return defined $caught && hex($caught) & (1 << 14);
 }
-sub up ($m, $n) { poll { my @w = workers($m); @w == $n && @w == grep { is_ready($_) } @w } "$n workers" }
+sub up ($m, $n) {
+	poll {
+		my @w = workers($m);
+		@w == $n && @w == grep { is_ready($_) } @w
+	}
+	"$n workers"
+}
 # Not there, or dead and nobody asked.
 sub gone ($pid) { slurp("/proc/$pid/stat") !~ /\) [^ZX] / }
 sub without ($m, @gone) { my %gone = map { $_ => 1 } @gone; grep { !$gone{$_} } workers($m) }
@@ -133,13 +145,18 @@ my $m = master(3, 'ready');
 up($m, 3);
 my @first = workers($m);
 is(scalar(born($m)), 3, 'three are born');
-ok(!(grep { $_->[3] != 2 } born($m)), 'its two descriptors are named once, whatever the master had');
-ok(!(grep { $_->[6] ne 'not shown' } born($m)), 'the secret was never in the environment of a worker');
+ok(!(grep { $_->[3] != 2 } born($m)),
+	'its two descriptors are named once, whatever the master had');
+ok(!(grep { $_->[6] ne 'not shown' } born($m)),
+	'the secret was never in the environment of a worker');
 ok(!(grep { $_->[7] ne 'given' } born($m)), 'which has it all the same');
-unlike(slurp("/proc/$m->{pid}/environ"), qr/\Q$secret\E/, "the secret is not in the master's environment");
+unlike(slurp("/proc/$m->{pid}/environ"), qr/\Q$secret\E/,
+	"the secret is not in the master's environment");
 like(slurp("/proc/$m->{pid}/environ"), qr/STAND_IN/, 'which could be read');
-like(slurp("/proc/$m->{pid}/limits"), qr/^Max core file size\s+[01]\s+[01]\s/m, 'it leaves no core');
-is(join(' ', map { readlink } glob "/proc/$first[0]/fd/*") =~ /signalfd|memfd/ ? 1 : 0, 0, 'what is open in the master is not in a worker');
+like(slurp("/proc/$m->{pid}/limits"), qr/^Max core file size\s+[01]\s+[01]\s/m,
+	'it leaves no core');
+is(join(' ', map { readlink } glob "/proc/$first[0]/fd/*") =~ /signalfd|memfd/ ? 1 : 0, 0,
+	'what is open in the master is not in a worker');
 
 # One that dies is replaced, and how it died is logged.
 for (['KILL', 'signal=9'], ['TERM', 'exit=0'], ['SEGV', 'signal=11']) {
@@ -147,8 +164,17 @@ for (['KILL', 'signal=9'], ['TERM', 'exit=0'], ['SEGV', 'signal=11']) {
 	my ($victim, @others) = workers($m);
 	kill $signal => $victim;
 	poll { without($m, $victim) == 3 } "after $signal there is another";
-	is_deeply([grep { my $w = $_; grep { $_ == $w } @others } workers($m)], \@others, 'the others are as they were');
-	poll { logged($m, qr/event=worker_died role=worker pid=$victim $how\n/) == 1 } "$how is logged";
+	is_deeply(
+		[
+			grep {
+				my $w = $_;
+				grep { $_ == $w } @others
+			} workers($m)
+		],
+		\@others,
+		'the others are as they were');
+	poll { logged($m, qr/event=worker_died role=worker pid=$victim $how\n/) == 1 }
+	"$how is logged";
 	up($m, 3);
 }
 
@@ -218,7 +244,8 @@ signal($m, 'TERM');
 is(exit_of($m), 0, 'TERM meanwhile ends the master with 0');
 is(scalar(grep { !gone($_) } @old), 0, 'and everyone');
 like(log_of($m), qr/event=stop role=master pid=$m->{pid} exit=0\n/, 'which is logged');
-is(scalar(grep { !/\Atime=\S+ level=\S+ event=\S+/ } split /\n/, log_of($m)), 0, 'no line of the log is torn');
+is(scalar(grep { !/\Atime=\S+ level=\S+ event=\S+/ } split /\n/, log_of($m)), 0,
+	'no line of the log is torn');
 
 # The other two ways to say it, and a worker that has something in hand.
 for my $signal (qw(INT QUIT)) {
@@ -255,7 +282,9 @@ for my $attempt (1 .. 10) {
 	my @died = map { seconds($_) } log_of($m) =~ /^time=(\S+) \S+ event=worker_died /mg;
 	my @time = map { $_->[1] } born($m);
 	my @pause = map { $time[$_] - $died[$_ - 1] } 1 .. 6;
-	ok($pause[3] >= 0.1 && $pause[4] >= 0.2 && $pause[5] >= 0.4, 'after three there are growing pauses') or diag("@pause");
+	ok($pause[3] >= 0.1 && $pause[4] >= 0.2 && $pause[5] >= 0.4,
+		'after three there are growing pauses')
+	    or diag("@pause");
 	my $from = Time::HiRes::time;
 	signal($m, 'TERM');
 	is(exit_of($m), 0, 'TERM during a pause ends it');
@@ -287,7 +316,13 @@ pass('its workers end too');
 
 # Nobody waits for ever for a worker that does not end.
 $m = master(2, 'ready deaf');
-poll { my @w = grep { slurp("/proc/$_/status") =~ /^SigIgn:\s*\w*(\w{8})$/m && hex($1) & (1 << 14) } workers($m); @w == 2 } 'two that take no notice of TERM';
+poll {
+	my @w =
+	    grep { slurp("/proc/$_/status") =~ /^SigIgn:\s*\w*(\w{8})$/m && hex($1) & (1 << 14) }
+	    workers($m);
+	@w == 2
+}
+'two that take no notice of TERM';
 my $from = Time::HiRes::time;
 signal($m, 'TERM');
 is(exit_of($m, 20), 0, 'they do not keep the master');

@@ -35,7 +35,8 @@ my @settings = (
 	[sql_mode => "'$all'"],
 	[sql_mode => "''"],
 	[autocommit => 0], [completion_type => "'CHAIN'"], [time_zone => "'-11:00'"],
-	[collation_server => "'latin1_swedish_ci'"], [collation_connection => "'utf8mb4_turkish_ci'"],
+	[collation_server => "'latin1_swedish_ci'"],
+	[collation_connection => "'utf8mb4_turkish_ci'"],
 	[tx_read_only => 1], [tx_isolation => "'READ-UNCOMMITTED'"], [sql_select_limit => 1],
 	[foreign_key_checks => 0], [unique_checks => 0], [sql_safe_updates => 1],
 	[default_storage_engine => "'MyISAM'"], [explicit_defaults_for_timestamp => 0],
@@ -90,8 +91,10 @@ sub end_connections {
 	    SELECT ID FROM information_schema.PROCESSLIST WHERE USER IN ('todo', 'better_auth')");
 	eval { $stack->sql("KILL CONNECTION $_") } for @ids;
 	my $ids = join ',', 0, @ids;
-	poll { value("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID IN ($ids)") eq 0 }
-	    'the connections have ended';
+	poll {
+		value("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID IN ($ids)") eq 0
+	}
+	'the connections have ended';
 }
 
 # The value of `sql`, by a session that sets what it needs itself.
@@ -119,17 +122,24 @@ sub issuer_holds {
 	my $email = 'n' . ++$count . '@example.com';
 	my $hex = unpack 'H*', $victim;
 	my $name = "', 'x\@example.com', 0, NULL, NOW(), NOW()), (0x$hex, '";
-	for my $evil ($name, "\\', name=0x6368616e676564 where id=0x$hex -- ", "'\\''\"`\x{1F600}") {
+	for my $evil ($name, "\\', name=0x6368616e676564 where id=0x$hex -- ", "'\\''\"`\x{1F600}")
+	{
 		%jar = ();
-		my $up = auth(POST => '/sign-up/email', { name => $evil,
-		    email => "$count-" . length($evil) . $email, password => 'correct horse battery staple' });
+		my $up = auth(
+			POST => '/sign-up/email',
+			{       name => $evil,
+				email => "$count-" . length($evil) . $email,
+				password => 'correct horse battery staple'
+			});
 		return "sign-up: " . $up->status . ' ' . $up->{body} if $up->status != 200;
-		return 'the name is stored as ' . $up->json->{user}{name} if $up->json->{user}{name} ne $evil;
+		return 'the name is stored as ' . $up->json->{user}{name}
+		    if $up->json->{user}{name} ne $evil;
 		my $read = auth(GET => '/get-session')->json;
 		return 'the name is read as ' . ($read->{user}{name} // '')
 		    if ($read->{user}{name} // '') ne $evil;
 	}
-	return 'the victim is called ' . value("SELECT name FROM better_auth.user WHERE id = '$victim'")
+	return 'the victim is called '
+	    . value("SELECT name FROM better_auth.user WHERE id = '$victim'")
 	    if value("SELECT name FROM better_auth.user WHERE id = '$victim'") ne 'Victim';
 	my $session = auth(GET => '/get-session')->json;
 	my $seconds = value("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(),
@@ -161,7 +171,8 @@ sub program_holds {
 	return "kept: $kept" if $kept ne "1 b'\\ 1 3";
 	my $reader = $stack->user;
 	$reader->task('x' x 199 . $_) for qw(b a c);
-	my $order = join '', map { substr $_->{title}, -1 } $reader->get('/tasks?sort=title')->json->@*;
+	my $order = join '',
+	    map { substr $_->{title}, -1 } $reader->get('/tasks?sort=title')->json->@*;
 	return "titles are sorted $order" if $order ne 'abc';
 	return 'ok';
 }
@@ -183,7 +194,8 @@ sub migrate_holds ($file) {
 	return "status: $status $out" if $status != 0 || $out !~ /\Aapplied  0001-tasks\n\z/;
 	my $like = table("$database.tasks");
 	return "the table is $like" if $like ne table('todo.tasks');
-	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database");
+	$stack->sql(
+		"SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database");
 	return 'ok';
 }
 
@@ -213,7 +225,8 @@ sub erase_holds ($file) {
 	my ($out, $status) = shell('sh -e ' . $stack->file('erase.sh'));
 	return "erase: $status $out" if $status != 0;
 	return "told: $out" if $out !~ /\b1\b.*\b0\b.*\b3\b.*\b0\b/s;
-	my $left = value("SELECT CONCAT((SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'), ' ',
+	my $left = value(
+		"SELECT CONCAT((SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'), ' ',
 	    (SELECT COUNT(*) FROM better_auth.user WHERE id = '$id'), ' ',
 	    (SELECT COUNT(*) FROM better_auth.session WHERE userId = '$id'), ' ',
 	    (SELECT COUNT(*) FROM better_auth.account WHERE userId = '$id'), ' ',
@@ -300,7 +313,8 @@ for (@settings) {
 for (@files) {
 	my ($name) = @$_;
 	is(migrate_holds($files{$name}), 'ok', "sql/migrate holds with an option file: $name");
-	is(erase_holds($files{$name}), 'ok', "the lines of the README hold with an option file: $name");
+	is(erase_holds($files{$name}), 'ok',
+		"the lines of the README hold with an option file: $name");
 }
 
 # The client then runs none of the script, and reports no error.
@@ -308,7 +322,8 @@ for (@files) {
 	my $database = 'm' . ++$count;
 	my $file = $stack->file('etc/one-database.cnf');
 	write_file($file, $stack->read('etc/admin.cnf') . "[mariadb-client]\none-database\n");
-	my ($out, $status) = shell("'$root/sql/migrate' --defaults-file='$file' --database=$database");
+	my ($out, $status) =
+	    shell("'$root/sql/migrate' --defaults-file='$file' --database=$database");
 	is($status, 1, 'sql/migrate fails where an option file has one-database');
 	like($out, qr/option files; nothing was changed/, 'and says why');
 	unlike($out, qr/applied now/, 'and claims nothing');

@@ -27,9 +27,14 @@ like($line[-1] // '', qr/\A1\.\.\d+\z/, 'all of it');
 
 # Each refusal is one line, the same both times.
 my @reason = map { /reason="([^"]*)"/ ? $1 : () } grep { /level=error/ } <$stderr>;
-my @wrong = ('3 parameters, 4 values', '3 parameters, 2 values', '2 columns, 3 types', '2 columns, 1 types',
-    '2 columns, 0 types', '0 columns, 1 types');
-is_deeply(\@reason, ['column 2 has 4097 bytes, more than 4096', map { ("statement has $_ given") x 2 } @wrong],
-    'and the log says what was wrong, in numbers');
+my @wrong = (
+	'3 parameters, 4 values', '3 parameters, 2 values', '2 columns, 3 types',
+	'2 columns, 1 types',
+	'2 columns, 0 types', '0 columns, 1 types'
+);
+is_deeply(
+	\@reason,
+	['column 2 has 4097 bytes, more than 4096', map { ("statement has $_ given") x 2 } @wrong],
+	'and the log says what was wrong, in numbers');
 
 $stack->done;
