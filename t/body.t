@@ -168,13 +168,16 @@ for my $body ('[]', '[{"title":"t"}]', '"title"', '1', '-0.5', 'null', 'true', '
 	refuses($answer, invalid => "422: no object: $body");
 }
 my @wrong = (
-	[       title => '{}', '{"description":"d"}', '{"Title":"t"}',
+	[
+		title => '{}', '{"description":"d"}', '{"Title":"t"}',
 		map { "{\"title\":$_}" } qw(null true false 0 1 1.5 [] {} ["t"] {"a":"b"} "")
 	],
-	[       description => map { "{\"title\":\"t\",\"description\":$_}" }
+	[
+		description => map { "{\"title\":\"t\",\"description\":$_}" }
 		    qw(true false 0 1.5 [] {} ["d"])
 	],
-	[       completed => map { "{\"title\":\"t\",\"completed\":$_}" }
+	[
+		completed => map { "{\"title\":\"t\",\"completed\":$_}" }
 		    qw(null 0 1 "true" "false" "" [] {} [true] 1.0)
 	],
 );
@@ -339,7 +342,8 @@ sub send_short ($body, $length, %o) {
 	return $direct->send(
 		'POST',
 		$alice->tasks,
-		[       [Authorization => 'Bearer ' . $alice->token],
+		[
+			[Authorization => 'Bearer ' . $alice->token],
 			['Content-Type' => 'application/json'], ['Content-Length' => $length]
 		],
 		$body, %o);

@@ -17,7 +17,8 @@ my $none = '01900000-0000-7000-8000-000000000000';
 # The table itself is the contract's.
 is_deeply(
 	[sort map { "$_->{method} $_->{pattern}" } $routes->rows],
-	[       sort 'GET /healthz', 'GET /readyz', 'GET /api/me', 'GET /api/{user_id}/tasks',
+	[
+		sort 'GET /healthz', 'GET /readyz', 'GET /api/me', 'GET /api/{user_id}/tasks',
 		'POST /api/{user_id}/tasks',
 		(map { "$_ /api/{user_id}/tasks/{id}" } qw(GET PUT PATCH DELETE)),
 		'PATCH /api/{user_id}/tasks/{id}/complete'
@@ -61,7 +62,8 @@ is_task($alice->post('/tasks', { title => 'x', description => '' }), { descripti
 is_task(
 	$alice->post(
 		'/tasks',
-		{       title => 'x', id => $none, user_id => 'mallory', created_at => 'x',
+		{
+			title => 'x', id => $none, user_id => 'mallory', created_at => 'x',
 			updated_at => 1, revision => 7, x => [{}]
 		}
 	),
@@ -171,7 +173,8 @@ for my $pattern ($routes->patterns) {
 	answers($options, 204, "OPTIONS $pattern");
 	is_deeply([sort split /,\s*/, $options->header('Allow') // ''], \@allow,
 		"with Allow: @allow");
-	is(     $options->header('Accept-Patch'),
+	is(
+		$options->header('Accept-Patch'),
 		(grep { $_ eq 'PATCH' } @allow) ? $patches : undef,
 		'and with what PATCH takes, if it is there');
 	answers($client->send('OPTIONS', $routes->fill($pattern, user_id => 'else', id => 'x')),
@@ -194,12 +197,11 @@ refuses($stack->fastcgi->send($_, '/api/me'),
 refuses($client->send('OPTIONS', "/api/$id/nothing"), not_found => 'OPTIONS of no route');
 refuses($client->send('BREW', "/api/$id/nothing"), not_found => 'any method of no route');
 for my $method (qw(TRACE CONNECT)) {
-	my $answer = $stack->of_others(
-		sub {
-			$client->raw( "$method /api/me HTTP/1.1\r\nHost: "
-				    . $client->authority
-				    . "\r\n\r\n", $method)
-		});
+	my $answer = $stack->of_others(sub {
+		$client->raw( "$method /api/me HTTP/1.1\r\nHost: "
+			    . $client->authority
+			    . "\r\n\r\n", $method)
+	});
 	ok($answer && ($answer->status == 405 || $answer->status == 400), "$method is not allowed")
 	    or diag($answer && $answer->dump);
 	is($answer->header('Content-Type'), 'application/problem+json', 'in our shape');
@@ -219,7 +221,8 @@ answers($alice->get('/api/me?limit=0'), 200, 'nor does the identity');
 my $line = $stack->logged($alice->get("$path?secret=hunter2"));
 is_deeply(
 	{ map { $_ => $line->{$_} } qw(level event method route status user) },
-	{       level => 'info', event => 'request', method => 'GET',
+	{
+		level => 'info', event => 'request', method => 'GET',
 		route => '/api/{user_id}/tasks/{id}', status => 200, user => $id
 	},
 	'a line of the log');

@@ -161,14 +161,12 @@ for my $value ('x', '"', $etag =~ tr/"//dr, '"x" "y"', "*, $tag", "$tag;q=1", "'
 # Of many who write with the same ETag one wins; and each is told its own state.
 for my $round (1 .. 5) {
 	my ($now) = now();
-	my @result = in_parallel(
-		$stack, 6,
-		sub ($i) {
-			my $a = $alice->with(client => $stack->new_client)
-			    ->put($path, { title => "round $round of $i" }, { 'If-Match' => $now });
-			return [$a->status, $a->status == 200 ? $a->json->{title} : '',
-				$a->header('ETag') // ''];
-		});
+	my @result = in_parallel($stack, 6, sub ($i) {
+		my $a = $alice->with(client => $stack->new_client)
+		    ->put($path, { title => "round $round of $i" }, { 'If-Match' => $now });
+		return [$a->status, $a->status == 200 ? $a->json->{title} : '',
+			$a->header('ETag') // ''];
+	});
 	is_deeply([sort map { $_->[0] } @result], [200, (412) x 5], "round $round: one wins");
 	my ($winner) = grep { $result[$_][0] == 200 } 0 .. 5;
 	is($result[$winner][1], "round $round of $winner", 'and is told of its own');
@@ -176,19 +174,17 @@ for my $round (1 .. 5) {
 }
 
 # Without If-Match all win, and each is told the state it left itself.
-my @result = in_parallel(
-	$stack, 6,
-	sub ($i) {
-		my $me = $alice->with(client => $stack->new_client);
-		return [
-			map {
-				my $a = $me->put($path, { title => "$i-$_" });
-				[$a->status,
-					$a->status == 200 && $a->json->{title} eq "$i-$_" ? 1 : 0,
-					$a->header('ETag')]
-			} 1 .. 20
-		];
-	});
+my @result = in_parallel($stack, 6, sub ($i) {
+	my $me = $alice->with(client => $stack->new_client);
+	return [
+		map {
+			my $a = $me->put($path, { title => "$i-$_" });
+			[$a->status,
+				$a->status == 200 && $a->json->{title} eq "$i-$_" ? 1 : 0,
+				$a->header('ETag')]
+		} 1 .. 20
+	];
+});
 my @all = map { @$_ } @result;
 is(scalar(grep { $_->[0] == 200 && $_->[1] } @all), 120,
 	'120 writes of six clients are each told their own');

@@ -118,17 +118,15 @@ is(count($alice), $before + 3, 'without a key each is a task');
 # Many at once with one key: one task.
 for my $round (1 .. 8) {
 	my $carol = $stack->user;
-	my @result = in_parallel(
-		$stack, 6,
-		sub ($i) {
-			my $me = $carol->with(client => $stack->new_client);
-			return [
-				map {
-					my $a = post($me, "race-$_", { title => "race $_" });
-					[$a->status, replayed($a), $a->json->{id}]
-				} 1 .. 5
-			];
-		});
+	my @result = in_parallel($stack, 6, sub ($i) {
+		my $me = $carol->with(client => $stack->new_client);
+		return [
+			map {
+				my $a = post($me, "race-$_", { title => "race $_" });
+				[$a->status, replayed($a), $a->json->{id}]
+			} 1 .. 5
+		];
+	});
 	my $right = 1;
 	for my $k (0 .. 4) {
 		my @of = map { $_->[$k] } @result;
@@ -145,33 +143,29 @@ for my $round (1 .. 8) {
 
 # Many at once with one key and different bodies: one body wins, the others are told.
 my $carol = $stack->user;
-my @result = in_parallel(
-	$stack, 6,
-	sub ($i) {
-		my $a = post($carol->with(client => $stack->new_client), 'k', { title => "of $i" });
-		[$a->status, $a->json->{code} // 'made']
-	});
+my @result = in_parallel($stack, 6, sub ($i) {
+	my $a = post($carol->with(client => $stack->new_client), 'k', { title => "of $i" });
+	[$a->status, $a->json->{code} // 'made']
+});
 is_deeply([sort map { "@$_" } @result], ['201 made', ('422 idempotency_key_reused') x 5],
 	'six bodies, one key: one is made');
 is(count($carol), 1, 'and one there is');
 
 # Deletion and replay at once: always one or the other, never an error.
-my @codes = in_parallel(
-	$stack, 4,
-	sub ($i) {
-		my $me = $carol->with(client => $stack->new_client);
-		return [
-			map {
-				my $a = post($me, 'churn', { title => 'churn' });
-				my $d =
-				      $i % 2 && $a->status == 201
-				    ? $me->delete('/tasks/' . $a->json->{id})->status
-				    : 204;
-				$a->status == 201
-				    && ($d == 204 || $d == 404) ? () : [$a->status, $d];
-			} 1 .. 40
-		];
-	});
+my @codes = in_parallel($stack, 4, sub ($i) {
+	my $me = $carol->with(client => $stack->new_client);
+	return [
+		map {
+			my $a = post($me, 'churn', { title => 'churn' });
+			my $d =
+			      $i % 2 && $a->status == 201
+			    ? $me->delete('/tasks/' . $a->json->{id})->status
+			    : 204;
+			$a->status == 201
+			    && ($d == 204 || $d == 404) ? () : [$a->status, $d];
+		} 1 .. 40
+	];
+});
 is_deeply([map { @$_ } @codes], [], 'made, replayed and deleted at once');
 cmp_ok(count($carol), '<=', 2, 'with at most one task of that key left');
 

@@ -31,7 +31,8 @@ sub nowhere ($target) {
 # Encoded slashes.
 nowhere($_) for map {
 	my $s = $_;
-	(       "/api/$a${s}tasks", "/api${s}$a/tasks", "/api/$a/tasks${s}$hers",
+	(
+		"/api/$a${s}tasks", "/api${s}$a/tasks", "/api/$a/tasks${s}$hers",
 		"/api/$b${s}..${s}$a/tasks", "/api/$a${s}..${s}$b/tasks",
 		"/api/$a/tasks/$hers${s}complete", "/api${s}me",
 		"/api/$a${s}/tasks", "/api/${s}$a/tasks", "/api/$a/tasks/..${s}..${s}$b${s}tasks")
@@ -64,11 +65,10 @@ nowhere($_)
     '/api/auth/%5C';
 isnt($stack->of_others(sub { get("/?x=/../%2f//&y=..") })->status, 400,
 	'what the query holds is nobody\'s path there either');
-$stack->of_others(
-	sub {
-		unlike(get($_)->body, qr/\A<!doctype/i, "not the page: $_")
-		    for '/...', '/.x', '/x../'
-	});
+$stack->of_others(sub {
+	unlike(get($_)->body, qr/\A<!doctype/i, "not the page: $_")
+	    for '/...', '/.x', '/x../'
+});
 
 # Empty segments.
 nowhere($_)
@@ -81,7 +81,8 @@ nowhere($_)
 # Backslashes, control bytes, NUL, bad encodings.
 nowhere($_) for map {
 	my $c = $_;
-	(       "/api/$a${c}tasks", "/api/$a$c/tasks", "/api/$c$a/tasks", "/api/$a/tasks$c",
+	(
+		"/api/$a${c}tasks", "/api/$a$c/tasks", "/api/$c$a/tasks", "/api/$a/tasks$c",
 		"/api/$a/tasks/$hers$c", "/api/$b$c..$c$a/tasks", "/api/me$c")
 } '\\', '%5C', '%5c', '%00', '%01', '%0a', '%0D%0A', '%09', '%1f', '%7F';
 nowhere($_) for map { "/api/$a$_/tasks" } '%', '%2', '%zz', '%2g', '%%', '%u0041', '%-1';

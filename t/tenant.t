@@ -34,7 +34,8 @@ sub his_is_untouched ($name) {
 my @guarded = grep { $_->{access} eq 'tenant' } $routes->rows;
 ok(@guarded >= 7, 'the table has guarded routes: ' . @guarded);
 is_deeply(
-	[       sort map { "$_->{access} $_->{method} $_->{pattern}" }
+	[
+		sort map { "$_->{access} $_->{method} $_->{pattern}" }
 		grep { $_->{access} ne 'tenant' } $routes->rows
 	],
 	['open GET /healthz', 'open GET /readyz', 'user GET /api/me'],
@@ -87,7 +88,8 @@ his_is_untouched("Bob's task is still as it was");
 # Identity is the token's: a user_id elsewhere is no more than an unknown member.
 my $made = $alice->post(
 	"/tasks?user_id=" . $bob->id, { title => 'whose?', user_id => $bob->id, id => $his->{id} },
-	{       'X-User-Id' => $bob->id, 'X-Forwarded-User' => $bob->id,
+	{
+		'X-User-Id' => $bob->id, 'X-Forwarded-User' => $bob->id,
 		Cookie => 'user_id=' . $bob->id
 	});
 answers($made, 201, 'a POST that names Bob everywhere but in the path');

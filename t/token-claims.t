@@ -53,7 +53,8 @@ refuses(me_saying($_->[1]), token_invalid => "payload: $_->[0]") for
     ['NUL in a name', "{\"x\\u0000\":1,$inner}"],
     ['a lone high surrogate', "{\"x\":\"\\ud83d\",$inner}"],
     ['a lone low surrogate', "{\"x\":\"\\ude00\",$inner}"],
-    (   map { ["bad UTF-8 " . unpack('H*', $_), "{\"x\":\"$_\",$inner}"] } "\xff", "\x80", "\xc3",
+    (
+	map { ["bad UTF-8 " . unpack('H*', $_), "{\"x\":\"$_\",$inner}"] } "\xff", "\x80", "\xc3",
 	"\xc0\x80",
 	"\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80",
 	"\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80");
@@ -207,7 +208,8 @@ refuses(me_saying($_), token_invalid => $_) for
 answers(me_with(iat => $now - 5, exp => $now + 60, user_email => '"a\u0062c\"\u00e9@example.com"'),
 	200,
 	'the identity',
-	{       user_id => $id, email => "abc\"\x{e9}\@example.com", issuer => $iss,
+	{
+		user_id => $id, email => "abc\"\x{e9}\@example.com", issuer => $iss,
 		issued_at => rfc3339($now - 5), expires_at => rfc3339($now + 60),
 	});
 

@@ -155,9 +155,11 @@ for (1 .. $n / 50) {
 					substr($$text, place($$text), 1 + rand 9));
 			}
 			push @payloads, $p;
-			[       'GET',
+			[
+				'GET',
 				'/api/me',
-				{       Authorization => 'Bearer '
+				{
+					Authorization => 'Bearer '
 					    . Token::sign(b64u($h), b64u($p), $stack->secret)
 				}
 			]

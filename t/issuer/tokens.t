@@ -26,8 +26,10 @@ sub auth ($who, $method, $path, $body = undef) {
 		$client->send(
 			$method,
 			"/api/auth$path",
-			[       [Origin => $origin],
-				(       keys %$jar
+			[
+				[Origin => $origin],
+				(
+					keys %$jar
 					? [     Cookie => join '; ',
 						map { "$_=$jar->{$_}" } sort keys %$jar
 					    ]
@@ -110,7 +112,8 @@ answers(me(auth('again', 'GET', '/token')->json->{token}), 200,
 	'the right one is fetched as before');
 is(auth('nobody', 'GET', '/token')->status, 401, 'without a session there is none');
 is(
-	auth(   'nobody', 'POST', '/sign-in/email',
+	auth(
+		'nobody', 'POST', '/sign-in/email',
 		{ email => $account{ann}{email}, password => 'wrong' }
 	)->status,
 	401,
@@ -123,7 +126,8 @@ SKIP: {
 	my $in = auth(
 		'short', 'POST',
 		'/sign-in/email',
-		{       (map { $_ => $account{ann}{$_} } qw(email password)),
+		{
+			(map { $_ => $account{ann}{$_} } qw(email password)),
 			rememberMe => JSON::PP::false
 		});
 	answers($in, 200, 'Ann signs in for a short while');
@@ -177,9 +181,11 @@ SKIP: {
 # A stock Better Auth signs EdDSA; its token is refused, and the log says why.
 my $now = time;
 my $stock = join '.',
-    (   map { b64u($_) } '{"alg":"EdDSA","kid":"kJx"}',
+    (
+	map { b64u($_) } '{"alg":"EdDSA","kid":"kJx"}',
 	$JSON->encode(
-		{       iss => $stack->issuer, aud => $stack->audience, sub => $user{ann}->id,
+		{
+			iss => $stack->issuer, aud => $stack->audience, sub => $user{ann}->id,
 			id => $user{ann}->id, email => 'a@example.com', iat => $now,
 			exp => $now + 900
 		}
@@ -207,7 +213,8 @@ SKIP: {
 	my @issuer = $stack->log_lines('issuer.log');
 	ok((grep { /ER_DUP_ENTRY/ } @issuer), 'and the log says why');
 	ok(
-		!(      grep { /eyJ|correct horse|\Q$opaque\E|\@example\.com/ } $stack->log_lines,
+		!(
+			grep { /eyJ|correct horse|\Q$opaque\E|\@example\.com/ } $stack->log_lines,
 			@issuer
 		),
 		'no log holds a token, a password or an address');

@@ -47,7 +47,8 @@ sub reads () { (['GET', '/tasks'], ['HEAD', '/tasks'], ['GET', '/tasks?sort=titl
 	['GET', "/tasks/$task->{id}"]) }
 sub writes ($n) {
 	return (['POST', '/tasks', {}, { title => "lost $n" }],
-		[       'POST', '/tasks', { 'Idempotency-Key' => "lost-$n" =~ tr/ /-/r },
+		[
+			'POST', '/tasks', { 'Idempotency-Key' => "lost-$n" =~ tr/ /-/r },
 			{ title => "lost with a key $n" }
 		],
 		['PUT', "/tasks/$task->{id}", {}, { title => "put $n" }],
@@ -70,35 +71,34 @@ sub fault ($name, $break, $mend, %o) {
 	my $from = $stack->log_lines;
 	my $rounds = long(1, 5);
 	$break->();
-	my @seen = in_parallel(
-		$stack, $WORKERS,
-		sub ($i) {
-			my $me = $user->with(client => $stack->new_client(timeout => 10));
-			my (@wrong, $slow);
-			my $ask = sub ($want, $request) {
-				my $start = time;
-				my $status = $me->request(@$request)->status;
-				my $took = time - $start;
-				$slow = $took if $took > ($slow // 0);
-				push @wrong, "$request->[0] $request->[1]: $status"
-				    if $status != $want;
-			};
-			for my $round (1 .. $rounds) {
-				$ask->($o{reads} ? 200 : 503, $_) for reads();
-				$ask->(503, $_) for writes("$i $round");
-				$ask->(200, ['GET', '/api/me']);
-				$ask->(401, ['GET', '/tasks', { Authorization => 'Bearer a.b.c' }]);
-				$ask->( 401,
-					[       'PUT', "/tasks/$task->{id}",
-						{ Authorization => undef }, { title => 'lost' }
-					]);
-				push @wrong, 'healthz'
-				    if $me->{client}->send('GET', '/healthz')->status != 200;
-			}
-			my $ready = $me->{client}->send('GET', '/readyz')->status;
-			push @wrong, "readyz: $ready" if $ready != ($o{ready} // 503);
-			return [$slow, \@wrong];
-		});
+	my @seen = in_parallel($stack, $WORKERS, sub ($i) {
+		my $me = $user->with(client => $stack->new_client(timeout => 10));
+		my (@wrong, $slow);
+		my $ask = sub ($want, $request) {
+			my $start = time;
+			my $status = $me->request(@$request)->status;
+			my $took = time - $start;
+			$slow = $took if $took > ($slow // 0);
+			push @wrong, "$request->[0] $request->[1]: $status"
+			    if $status != $want;
+		};
+		for my $round (1 .. $rounds) {
+			$ask->($o{reads} ? 200 : 503, $_) for reads();
+			$ask->(503, $_) for writes("$i $round");
+			$ask->(200, ['GET', '/api/me']);
+			$ask->(401, ['GET', '/tasks', { Authorization => 'Bearer a.b.c' }]);
+			$ask->( 401,
+				[
+					'PUT', "/tasks/$task->{id}",
+					{ Authorization => undef }, { title => 'lost' }
+				]);
+			push @wrong, 'healthz'
+			    if $me->{client}->send('GET', '/healthz')->status != 200;
+		}
+		my $ready = $me->{client}->send('GET', '/readyz')->status;
+		push @wrong, "readyz: $ready" if $ready != ($o{ready} // 503);
+		return [$slow, \@wrong];
+	});
 	my @wrong = map { $_->[1]->@* } @seen;
 	is_deeply(\@wrong, [], "$name: every answer is what it should be")
 	    or diag("@wrong[0 .. ($#wrong > 9 ? 9 : $#wrong)]");
@@ -114,25 +114,23 @@ sub fault ($name, $break, $mend, %o) {
 	my $pid = open(my $asking, '-|') // die $!;
 	if (!$pid) {
 		$stack->forked;
-		my @each = in_parallel(
-			$stack, $WORKERS,
-			sub ($i) {
-				my $me = $user->with(client => $stack->new_client(timeout => 10));
-				my ($n, $end, @failed) = (0, time + 30);
-				while (time < $end) {
-					$n++;
-					for (['POST', '/tasks', {}, { title => "after $i $n" }],
-						['GET', "/tasks/$none"])
-					{
-						my $asked = time;
-						my $status = $me->request(@$_)->status;
-						push @failed, [$asked, "$_->[0] $status"]
-						    if $status >= 500;
-					}
-					$end = -e $well ? slurp($well) + 1.8 : $end;
+		my @each = in_parallel($stack, $WORKERS, sub ($i) {
+			my $me = $user->with(client => $stack->new_client(timeout => 10));
+			my ($n, $end, @failed) = (0, time + 30);
+			while (time < $end) {
+				$n++;
+				for (['POST', '/tasks', {}, { title => "after $i $n" }],
+					['GET', "/tasks/$none"])
+				{
+					my $asked = time;
+					my $status = $me->request(@$_)->status;
+					push @failed, [$asked, "$_->[0] $status"]
+					    if $status >= 500;
 				}
-				return [$n, @failed];
-			});
+				$end = -e $well ? slurp($well) + 1.8 : $end;
+			}
+			return [$n, @failed];
+		});
 		print JSON::PP::encode_json(\@each);
 		close STDOUT;
 		POSIX::_exit(0);

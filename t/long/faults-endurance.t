@@ -59,16 +59,19 @@ my $none = '01900000-0000-7000-8000-000000000000';
 			[200, GET => $page, $token], [200, GET => "$tasks/$id", $token],
 			[200, GET => '/api/me', $token],
 			[200, GET => $n % 2 ? '/healthz' : '/readyz', ''],
-			[       200, PUT => "$tasks/$id", $token,
+			[
+				200, PUT => "$tasks/$id", $token,
 				qq({"title":"title @{[$n % 5]}","description":"put $n"})
 			],
 			[200, PATCH => "$tasks/$id", $token, '{"description":"\ud83d\ude00"}'],
 			[200, PATCH => "$tasks/$id/complete", $token],
-			[       201, POST => $tasks, $token,
+			[
+				201, POST => $tasks, $token,
 				qq({"title":"made","description":"@{['x' x ($n % 900)]}"})
 			],
 			[401, GET => $tasks, substr($token, 0, -1 - $n % 40)],
-			[       401, GET => $tasks,
+			[
+				401, GET => $tasks,
 				$stack->token_of($u->id, claims => { exp => 5 + $n, iat => 1 })
 			],
 			[401, PUT => "$tasks/$id", ''],
@@ -187,13 +190,10 @@ sub reconnect ($times) {
 			$stack->staging('db-start');
 		}
 		poll {
-			my @status = map { @$_ } in_parallel(
-				$stack,
-				2 * $WORKERS,
-				sub ($i) {
-					my $u = $user[$i]->with(client => $stack->new_client);
-					[map { $u->get('/tasks')->status } 1 .. 5]
-				});
+			my @status = map { @$_ } in_parallel($stack, 2 * $WORKERS, sub ($i) {
+				my $u = $user[$i]->with(client => $stack->new_client);
+				[map { $u->get('/tasks')->status } 1 .. 5]
+			});
 			!grep { $_ != 200 } @status;
 		} 'all are connected again';
 	}

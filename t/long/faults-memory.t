@@ -153,24 +153,17 @@ my ($next) = $reader->get($page)->header('Link') =~ /<(.*)>/;
 my $same = sub ($a, $k) { my $t = $a->json; $t->{id} eq $task->{id} && $t->{user_id} eq $id };
 
 sub all () {
-	endpoint(
-		'GET one',
-		200,
-		sub ($k) { ('GET', $path, [bearer()]) },
-		sub ($a, $k) {
-			       $same->($a, $k)
-			    && $a->json->{title} eq 'first'
-			    && $a->json->{description} =~ /\A(?:kept|(?:put|patch) \d+)\z/
-			    && $a->header('ETag')
-		});
-	endpoint(
-		'HEAD', 200,
-		sub ($k) { ('HEAD', $path, [bearer()]) },
-		sub ($a, $k) {
-			       $a->header('ETag')
-			    && $a->header('Content-Length')
-			    && $a->body eq ''
-		});
+	endpoint('GET one', 200, sub ($k) { ('GET', $path, [bearer()]) }, sub ($a, $k) {
+		       $same->($a, $k)
+		    && $a->json->{title} eq 'first'
+		    && $a->json->{description} =~ /\A(?:kept|(?:put|patch) \d+)\z/
+		    && $a->header('ETag')
+	});
+	endpoint('HEAD', 200, sub ($k) { ('HEAD', $path, [bearer()]) }, sub ($a, $k) {
+		       $a->header('ETag')
+		    && $a->header('Content-Length')
+		    && $a->body eq ''
+	});
 	endpoint('GET that is known', 304,
 		sub ($k) { ('GET', $path, [bearer(), ['If-None-Match' => '*']]) },
 		sub ($a, $k) { 0 });
@@ -189,12 +182,9 @@ sub all () {
 		});
 	endpoint('OPTIONS', 204, sub ($k) { ('OPTIONS', $path) },
 		sub ($a, $k) { $a->header('Allow') });
-	endpoint(
-		'me', 200,
-		sub ($k) { ('GET', '/api/me', [bearer()]) },
-		sub ($a, $k) {
-			$a->json->{user_id} eq $id && $a->json->{email} eq "$id\@example.com"
-		});
+	endpoint('me', 200, sub ($k) { ('GET', '/api/me', [bearer()]) }, sub ($a, $k) {
+		$a->json->{user_id} eq $id && $a->json->{email} eq "$id\@example.com"
+	});
 	endpoint('healthz', 200, sub ($k) { ('GET', '/healthz') },
 		sub ($a, $k) { $a->body eq '{"status":"ok"}' });
 	endpoint('readyz', 200, sub ($k) { ('GET', '/readyz') },

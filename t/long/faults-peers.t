@@ -63,7 +63,8 @@ my @kinds = (
 	['half a record', substr begin(), 0, 6],
 	['parameters without an end', begin() . record(4, $get)],
 	['no end of the body', begin() . record(4, $get) . record(4, '')],
-	[       'a body that stalls',
+	[
+		'a body that stalls',
 		begin()
 		    . record(
 			4,
@@ -78,18 +79,21 @@ my @kinds = (
 	],
 	['an answer and no end', $whole],
 	['keeping the connection', begin(1, 1) . record(4, $get) . record(4, '') . record(5, '')],
-	[       'a body nobody reads',
+	[
+		'a body nobody reads',
 		begin()
 		    . record(4, $get . pair(CONTENT_LENGTH => 50_000))
 		    . record(4, '')
 		    . record(5, 'x' x 50_000)
 	],
-	[       'names longer than memory',
+	[
+		'names longer than memory',
 		begin()
 		    . record(4, pack('NN', 0xffffffff, 0xffffffff) . 'A' x 30_000)
 		    . record(4, 'A' x 30_000)
 	],
-	[       'a value of a gigabyte',
+	[
+		'a value of a gigabyte',
 		begin() . record(4, pack('NN', 0x80000001, 0xbfffffff) . 'A' x 30_000)
 	],
 	['another role', begin(3) . record(4, $get) . record(4, '') . record(5, '')],
@@ -97,7 +101,8 @@ my @kinds = (
 	['another version', "\x02" . substr $whole, 1],
 	['values asked for', pack('CCnnCC', 1, 9, 0, 48, 0, 0) . (pair(FCGI_MAX_CONNS => '') x 3)],
 	['unknown management', record(77, 'x' x 8, 0)],
-	[       'requests mixed',
+	[
+		'requests mixed',
 		begin() . record(1, pack('nCx5', 1, 0), 2) . record(4, $get) . record(4, '')
 	],
 	['an abort', begin() . record(2, '')],

@@ -32,33 +32,30 @@ $stack->expect_log(qr/./);
 sub under ($name, $requests, $client_of, $disturb) {
 	my $stop = "$dir/stop" . int rand 1e9;
 	my $each = int $requests / $CLIENTS;
-	my @seen = in_parallel(
-		$stack,
-		$CLIENTS + 1,
-		sub ($i) {
-			if ($i == $CLIENTS) {
-				my $rounds = 0;
-				while (grep { !-e "$stop.$_" } 0 .. $CLIENTS - 1) {
-					$disturb->();
-					$rounds++
-				}
-				return { rounds => $rounds };
+	my @seen = in_parallel($stack, $CLIENTS + 1, sub ($i) {
+		if ($i == $CLIENTS) {
+			my $rounds = 0;
+			while (grep { !-e "$stop.$_" } 0 .. $CLIENTS - 1) {
+				$disturb->();
+				$rounds++
 			}
-			my $me = $user->with(client => $client_of->());
-			my %seen;
-			for my $n (1 .. $each) {
-				my $answer = eval {
-					      $n % 4 == 0
-					    ? $me->post('/tasks', { title => "$name $i $n" })
-					    : $n % 4 == 1 ? $me->get('/tasks?limit=20')
-					    : $n % 4 == 2 ? $me->head('/tasks')
-					    : $me->get('/api/me', { Connection => 'close' })
-				};
-				$seen{ $answer ? $answer->status : "none: $@" }++;
-			}
-			open my $f, '>', "$stop.$i";
-			return \%seen;
-		});
+			return { rounds => $rounds };
+		}
+		my $me = $user->with(client => $client_of->());
+		my %seen;
+		for my $n (1 .. $each) {
+			my $answer = eval {
+				      $n % 4 == 0
+				    ? $me->post('/tasks', { title => "$name $i $n" })
+				    : $n % 4 == 1 ? $me->get('/tasks?limit=20')
+				    : $n % 4 == 2 ? $me->head('/tasks')
+				    : $me->get('/api/me', { Connection => 'close' })
+			};
+			$seen{ $answer ? $answer->status : "none: $@" }++;
+		}
+		open my $f, '>', "$stop.$i";
+		return \%seen;
+	});
 	my %all;
 	for my $seen (@seen) { $all{$_} += $seen->{$_} for keys %$seen }
 	my $rounds = delete $all{rounds};

@@ -53,7 +53,8 @@ close $write;
 $in->autoflush(1);
 sub rows ($sql) { print {$in} "$sql\n"; chomp(my $row = <$rows> // 'gone'); return $row }
 is(
-	rows(   'CREATE DATABASE t; USE t; CREATE TEMPORARY TABLE t (i INT, b TEXT) ENGINE = Aria; INSERT INTO t VALUES (1, "x"); SELECT COUNT(*) FROM t;'
+	rows(
+		'CREATE DATABASE t; USE t; CREATE TEMPORARY TABLE t (i INT, b TEXT) ENGINE = Aria; INSERT INTO t VALUES (1, "x"); SELECT COUNT(*) FROM t;'
 	),
 	1,
 	'the other MariaDB holds a temporary table');

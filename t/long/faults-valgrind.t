@@ -78,23 +78,29 @@ sub all () {
 		['PATCH', "$path/complete", {}, { completed => true }, 200],
 		['PATCH', "$path/complete", {}, { completed => 1 }, 422],
 		['PUT', $none, {}, { title => 'x' }, 404],
-		[       'POST', '/tasks',
+		[
+			'POST', '/tasks',
 			{},
-			{       title => "\x{e9}" x 200, description => "\x{1f600}" x 1000,
+			{
+				title => "\x{e9}" x 200, description => "\x{1f600}" x 1000,
 				completed => true
 			},
 			201
 		],
-		[       'POST', '/tasks', {},
+		[
+			'POST', '/tasks', {},
 			{ title => 'x' x 201, description => 1, completed => 'x' }, 422
 		],
-		[       'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
+		[
+			'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
 			{ title => 'keyed' }, 201
 		],
-		[       'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
+		[
+			'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
 			{ title => 'keyed' }, 201
 		],
-		[       'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
+		[
+			'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
 			{ title => 'other' }, 422
 		],
 		['POST', '/tasks', { 'Idempotency-Key' => "\x{e9}" }, { title => 'x' }, 400],
@@ -116,7 +122,8 @@ sub all () {
 		['GET', '/api/nothing', {}, undef, 404],
 		['GET', '/api/%2F/tasks', {}, undef, 400],
 		['GET', $bob->tasks, {}, undef, 403],
-		(       map { ['GET', '/tasks', { Authorization => $_ }, undef, 401] } undef,
+		(
+			map { ['GET', '/tasks', { Authorization => $_ }, undef, 401] } undef,
 			'Basic x', 'Bearer', 'Bearer x.y.z', 'Bearer ' . $alice->token . 'x',
 			'Bearer ' . substr($alice->token, 0, -9), $expired, $aud,
 			'Bearer ' . 'x' x 5000, 'Bearer eyJhbGciOiJFZERTQSJ9.e30.' . 'x' x 43
@@ -176,7 +183,8 @@ for my $bytes ('', "\1", "\1\1\0\1\0\x08\0\0\0\1\0\0", "GET / HTTP/1.1\r\n\r\n",
 $client->send(
 	'POST',
 	$alice->tasks,
-	[       [Authorization => 'Bearer ' . $alice->token],
+	[
+		[Authorization => 'Bearer ' . $alice->token],
 		['Content-Type' => 'application/json'], ['Content-Length' => 500]
 	],
 	'{"title":"x"}',

@@ -26,93 +26,90 @@ sub load ($kills, $kill) {
 	my $shared = $toggled->task('toggled by all');
 	# A list of them is 25 KB: longer than what libfcgi writes at once.
 	$toggled->task("listed $_", description => 'd' x 1000) for 1 .. 20;
-	my @seen = in_parallel(
-		$stack,
-		$WRITERS + 3,
-		sub ($i) {
-			if ($i == 0) {
-				eval {
-					for (1 .. $kills) { $kill->($_); sleep 0.05 }
-				};
-				open my $f, '>', $stop;
-				die $@ if $@;
-				return {};
-			}
-			my $client = $stack->new_client(timeout => 12);
-			my %seen = (made => [], gone => [], unknown => [], statuses => {},
-				toggles => [0, 0], torn => 0);
-			# None of the others may stop a client: it asks until it is told to stop.
-			my $ask = sub ($user, @request) {
-				my $answer = eval { $user->request(@request) };
-				if (!$answer) {
-					$seen{torn}++;
-					diag("torn: $@") if $seen{torn} < 3;
-					return
-				}
-				my $kind = $request[0] =~ /\A(?:GET|HEAD)\z/ ? 'read' : 'write';
-				$seen{statuses}{ "$kind " . $answer->status }++;
-				return $answer;
+	my @seen = in_parallel($stack, $WRITERS + 3, sub ($i) {
+		if ($i == 0) {
+			eval {
+				for (1 .. $kills) { $kill->($_); sleep 0.05 }
 			};
-			if ($i <= 2) {    # readers
-				my $me = $toggled->with(client => $client);
-				until (-e $stop) {
-					$ask->($me, $_,
-						rand() < .5 ? '/tasks' : "/tasks/$shared->{id}")
-					    for qw(GET HEAD);
-				}
-				return \%seen;
+			open my $f, '>', $stop;
+			die $@ if $@;
+			return {};
+		}
+		my $client = $stack->new_client(timeout => 12);
+		my %seen = (made => [], gone => [], unknown => [], statuses => {},
+			toggles => [0, 0], torn => 0);
+		# None of the others may stop a client: it asks until it is told to stop.
+		my $ask = sub ($user, @request) {
+			my $answer = eval { $user->request(@request) };
+			if (!$answer) {
+				$seen{torn}++;
+				diag("torn: $@") if $seen{torn} < 3;
+				return
 			}
-			my $me = $stack->user(client => $client, id => $stack->fresh_id . "w$i");
-			my $all = $toggled->with(client => $client);
-			$seen{id} = $me->id;
-			my ($n, $row) = (0, undef);
+			my $kind = $request[0] =~ /\A(?:GET|HEAD)\z/ ? 'read' : 'write';
+			$seen{statuses}{ "$kind " . $answer->status }++;
+			return $answer;
+		};
+		if ($i <= 2) {    # readers
+			my $me = $toggled->with(client => $client);
 			until (-e $stop) {
-				my $name = "$i-" . ++$n;
-				# With a key: repeated until it is acknowledged.
-				while (1) {
-					my $answer =
-					    $ask->($me, 'POST', '/tasks',
-						{ 'Idempotency-Key' => "k$name" },
-						{ title => "key $name" });
-					if ($answer && $answer->status == 201) {
-						push $seen{made}->@*, "key $name";
-						$row //= $answer->json->{id};
-						last
-					}
-					last if -e $stop and push $seen{unknown}->@*, "key $name";
-					sleep 0.02;
-				}
-				# Without one: once, and if it is not acknowledged nobody knows.
-				my $answer =
-				    $ask->($me, 'POST', '/tasks', {}, { title => "bare $name" });
-				push $seen{ $answer && $answer->status == 201 ? 'made' : 'unknown' }
-				    ->@*, "bare $name";
-				# Every third of those goes again.
-				if ($n % 3 == 0 && $answer && $answer->status == 201) {
-					my $title = pop $seen{made}->@*;
-					$answer =
-					    $ask->($me, 'DELETE', '/tasks/' . $answer->json->{id});
-					push $seen{    $answer
-						    && $answer->status == 204 ? 'gone' : 'unknown' }
-					    ->@*, $title;
-				}
-			   # One row, written again and again: the last acknowledged or a later one.
-				if ($row) {
-					$answer = $ask->($me, 'PUT', "/tasks/$row", {},
-						{ description => "$n" });
-					if ($answer && $answer->status == 200) {
-						$seen{written} = $n;
-						$seen{tried} = []
-					}
-					else { push $seen{tried}->@*, $n }
-				}
-				$answer = $ask->($all, 'PATCH', "/tasks/$shared->{id}/complete", {},
-					undef);
-				$seen{toggles}[$answer && $answer->status == 200 ? 0 : 1]++;
+				$ask->($me, $_,
+					rand() < .5 ? '/tasks' : "/tasks/$shared->{id}")
+				    for qw(GET HEAD);
 			}
-			$seen{row} = $row;
 			return \%seen;
-		});
+		}
+		my $me = $stack->user(client => $client, id => $stack->fresh_id . "w$i");
+		my $all = $toggled->with(client => $client);
+		$seen{id} = $me->id;
+		my ($n, $row) = (0, undef);
+		until (-e $stop) {
+			my $name = "$i-" . ++$n;
+			# With a key: repeated until it is acknowledged.
+			while (1) {
+				my $answer =
+				    $ask->($me, 'POST', '/tasks',
+					{ 'Idempotency-Key' => "k$name" },
+					{ title => "key $name" });
+				if ($answer && $answer->status == 201) {
+					push $seen{made}->@*, "key $name";
+					$row //= $answer->json->{id};
+					last
+				}
+				last if -e $stop and push $seen{unknown}->@*, "key $name";
+				sleep 0.02;
+			}
+			# Without one: once, and if it is not acknowledged nobody knows.
+			my $answer =
+			    $ask->($me, 'POST', '/tasks', {}, { title => "bare $name" });
+			push $seen{ $answer && $answer->status == 201 ? 'made' : 'unknown' }
+			    ->@*, "bare $name";
+			# Every third of those goes again.
+			if ($n % 3 == 0 && $answer && $answer->status == 201) {
+				my $title = pop $seen{made}->@*;
+				$answer =
+				    $ask->($me, 'DELETE', '/tasks/' . $answer->json->{id});
+				push $seen{    $answer
+					    && $answer->status == 204 ? 'gone' : 'unknown' }
+				    ->@*, $title;
+			}
+		   # One row, written again and again: the last acknowledged or a later one.
+			if ($row) {
+				$answer = $ask->($me, 'PUT', "/tasks/$row", {},
+					{ description => "$n" });
+				if ($answer && $answer->status == 200) {
+					$seen{written} = $n;
+					$seen{tried} = []
+				}
+				else { push $seen{tried}->@*, $n }
+			}
+			$answer = $ask->($all, 'PATCH', "/tasks/$shared->{id}/complete", {},
+				undef);
+			$seen{toggles}[$answer && $answer->status == 200 ? 0 : 1]++;
+		}
+		$seen{row} = $row;
+		return \%seen;
+	});
 	return ($shared, @seen[1 .. $#seen]);
 }
 
@@ -174,22 +171,20 @@ sub age ($pid) {
 	    ((split ' ', slurp("/proc/$pid/stat") =~ s/.*\) //r)[19] // 'inf') / 100
 }
 my $kills = long(8, 100);
-my ($shared, @seen) = load(
-	$kills,
-	sub ($n) {
-		my $victim = poll {
-			my @old = grep { age($_) > 1.1 } $stack->workers;
-			@old && $old[rand @old]
-		}
-		'one of more than a second';
-		kill KILL => $victim;
-		poll {
-			my @now = $stack->workers;
-			@now == $WORKERS && !grep { $_ == $victim } @now
-		}
-		'replaced';
-		sleep rand 0.2;
-	});
+my ($shared, @seen) = load($kills, sub ($n) {
+	my $victim = poll {
+		my @old = grep { age($_) > 1.1 } $stack->workers;
+		@old && $old[rand @old]
+	}
+	'one of more than a second';
+	kill KILL => $victim;
+	poll {
+		my @now = $stack->workers;
+		@now == $WORKERS && !grep { $_ == $victim } @now
+	}
+	'replaced';
+	sleep rand 0.2;
+});
 my ($status, $told) = judge("$kills workers killed", $shared, @seen);
 is_deeply([grep { !/\Aread 200\z/ } grep { /\Aread/ } keys %$status], [], 'no GET or HEAD notices');
 is_deeply([grep { !/\Awrite (?:20[014]|502)\z/ } grep { /\Awrite/ } keys %$status], [],

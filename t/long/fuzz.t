@@ -61,13 +61,10 @@ sub run ($name, $n, $make, $ask = sub { $alice->pipeline(@_) }) {
 }
 
 my @tasks = ('/tasks', "/tasks/$id", "/tasks/$id/complete");
-my $seen = run(
-	"$count bodies",
-	$count,
-	sub {
-		my $i = int rand 4;
-		[['POST', 'PUT', 'PATCH', 'PATCH']->[$i], $tasks[[0, 1, 1, 2]->[$i]], {}, body()]
-	});
+my $seen = run("$count bodies", $count, sub {
+	my $i = int rand 4;
+	[['POST', 'PUT', 'PATCH', 'PATCH']->[$i], $tasks[[0, 1, 1, 2]->[$i]], {}, body()]
+});
 ok($seen->{400} && $seen->{422} && $seen->{201}, 'some taken, some refused');
 $stack->expect_log(qr/client intended to send too large body/);
 
@@ -81,17 +78,16 @@ sub junk ($n) {
 }
 my @known = qw(status sort order limit after);
 my @values = qw(all pending completed created updated title asc desc 1 500 0 501 -1 AAAA);
-run(    'queries',
-	$count,
-	sub {
-		my $q = join '&', map {
-			      any(any(@known), junk(5))
-			    . any('=', '=', '=', '', '==')
-			    . any(any(@values), junk(20))
-		} 1 .. rand 6;
-		['GET', "/tasks?" . $q =~ tr/#/_/r, {}, undef]
-	});
-run(    'paths', $count,
+run('queries', $count, sub {
+	my $q = join '&', map {
+		      any(any(@known), junk(5))
+		    . any('=', '=', '=', '', '==')
+		    . any(any(@values), junk(20))
+	} 1 .. rand 6;
+	['GET', "/tasks?" . $q =~ tr/#/_/r, {}, undef]
+});
+run(
+	'paths', $count,
 	sub {
 		my @s = ('api', $alice->id, 'tasks', $id, 'complete');
 		my $p = join '/',
@@ -105,15 +101,13 @@ run(    'paths', $count,
 		my @requests = @_;
 		$stack->of_others(sub { $alice->pipeline(@requests) })
 	});
-run(    'headers',
-	$count,
-	sub {
-		my $v = any(join('', map { chr any(9, 32 .. 126, 128 .. 255) } 1 .. rand 60), '"',
-			'"x", ', '*', ',' x rand 50, 'x' x rand 3000);
-		my $name = any('If-Match', 'If-None-Match', 'Idempotency-Key', 'Content-Type',
-			'Authorization', 'Accept', 'X-Request-Id');
-		[any(qw(GET PUT POST PATCH)), "/tasks", { $name => $v }, '{"title":"h"}']
-	});
+run('headers', $count, sub {
+	my $v = any(join('', map { chr any(9, 32 .. 126, 128 .. 255) } 1 .. rand 60), '"',
+		'"x", ', '*', ',' x rand 50, 'x' x rand 3000);
+	my $name = any('If-Match', 'If-None-Match', 'Idempotency-Key', 'Content-Type',
+		'Authorization', 'Accept', 'X-Request-Id');
+	[any(qw(GET PUT POST PATCH)), "/tasks", { $name => $v }, '{"title":"h"}']
+});
 answers($alice->get("/tasks?limit=1"), 200, 'and all goes on');
 
 # Over FastCGI anything may be a value.
@@ -141,11 +135,10 @@ if ($stack->dir) {
 		['req-1.2:3"', 'req-1.2:3"'])
 	{
 		my ($sent, $echoed) = @$_;
-		my $answer = $stack->of_others(
-			sub {
-				$direct->send('GET', '/healthz', [], undef,
-					first => [[REQUEST_ID => $sent]])
-			});
+		my $answer = $stack->of_others(sub {
+			$direct->send('GET', '/healthz', [], undef,
+				first => [[REQUEST_ID => $sent]])
+		});
 		is($answer->id, $echoed, 'a request id that is '
 			    . (defined $echoed ? 'sound comes back' : 'not sound is none'));
 	}

@@ -151,7 +151,8 @@ SKIP: {
 				my $error =
 				    sqrt(sum(map { ($_ - $difference)**2 } @d) / (@d - 1) / @d);
 				push @t, [abs $difference / $error, $difference, $error];
-				diag(   sprintf
+				diag(
+					sprintf
 					    '%s of %d processes, below the percentile %d: difference %.3f +- %.3f ns of %.0f, t = %.2f',
 					$leak, scalar @d, $percent, $difference, $error, $mean,
 					$difference / $error);

@@ -121,7 +121,8 @@ my $path = "/tasks/$task->{id}";
 
 # Nothing of the server reaches in. (The rules for all answers are looked at too.)
 is($alice->get($path)->header('ETag'), $task->{etag}, 'a task has its ETag');
-for (   ['a list', $alice->get('/tasks', { 'Accept-Encoding' => 'gzip' }), 200],
+for (
+	['a list', $alice->get('/tasks', { 'Accept-Encoding' => 'gzip' }), 200],
 	['a task', $alice->get($path, { 'Accept-Encoding' => 'gzip', Range => 'bytes=0-1' }), 200],
 	['a task not modified', $alice->get($path, { 'If-None-Match' => '*' }), 304],
 	['a write', $alice->put($path, { title => 'written' }), 200],

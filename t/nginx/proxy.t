@@ -78,7 +78,8 @@ answers($auth->get('/api/me'), 200, 'though its token counts');
 		$client->send(
 			'GET',
 			'/api/auth/x%41y?z=%20',
-			[       ['X-Forwarded-For' => '1.2.3.4'], ['X-Real-IP' => '1.2.3.4'],
+			[
+				['X-Forwarded-For' => '1.2.3.4'], ['X-Real-IP' => '1.2.3.4'],
 				[Forwarded => 'for=1.2.3.4'],
 				['X-Forwarded-Host' => 'evil.example'],
 				['X-Forwarded-Proto' => 'http'], ['X-Request-Id' => 'mine'],
@@ -93,7 +94,8 @@ answers($auth->get('/api/me'), 200, 'though its token counts');
 		'Better Auth gets the target as it was sent');
 	is_deeply(
 		{ map { my ($name, $value) = split /: /, $_, 2; (lc $name => $value) } @head },
-		{       host => $client->authority, 'x-forwarded-host' => $client->authority,
+		{
+			host => $client->authority, 'x-forwarded-host' => $client->authority,
 			'x-forwarded-proto' => 'https', 'x-forwarded-for' => '127.0.0.1',
 			'x-real-ip' => '127.0.0.1', 'x-request-id' => $told->id, cookie => 'a=b'
 		},
@@ -109,21 +111,26 @@ my $text = do { local $/; <$bare> };
 like($text, qr{\AHTTP/1\.1 400 .*application/problem\+json.*"code":"bad_request"}s,
 	'plain HTTP on the TLS port is 400, in our shape');
 for (
-	[       'two lengths',
+	[
+		'two lengths',
 		"POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"
 	],
-	[       'a length and chunks',
+	[
+		'a length and chunks',
 		"POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 	],
-	[       'an unknown coding',
+	[
+		'an unknown coding',
 		"POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nTransfer-Encoding: gzip\r\n\r\n"
 	],
 	['a version there is not', "GET /api/me HTTP/3.0\r\nHost: @{[$client->authority]}\r\n\r\n"],
 	['two hosts', "GET /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nHost: y\r\n\r\n"],
-	[       'a length that is no number',
+	[
+		'a length that is no number',
 		"POST /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nContent-Length: x\r\n\r\n"
 	],
-	[       '64 headers of 1,000 bytes',
+	[
+		'64 headers of 1,000 bytes',
 		"GET /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\n"
 		    . join('', map { "X-$_: " . 'y' x 1000 . "\r\n" } 1 .. 64) . "\r\n"
 	])
@@ -162,7 +169,8 @@ answers($alice->options('/tasks', { Authorization => undef, Origin => $page }), 
 is_deeply(names($alice->options('/tasks', { Origin => $page })->header('Allow')),
 	[qw(GET HEAD OPTIONS POST)], 'and says Allow');
 
-for (   ['200', $alice->get('/tasks', { Origin => $page })],
+for (
+	['200', $alice->get('/tasks', { Origin => $page })],
 	['201', $alice->post('/tasks', { title => 'x' }, { Origin => $page })],
 	['304', $alice->get("/tasks/$task->{id}", { Origin => $page, 'If-None-Match' => '*' })],
 	['401', $alice->get('/tasks', { Origin => $page, Authorization => undef })],
@@ -251,7 +259,8 @@ my $echo =
     $client->send('POST', $target, [(map { [$_, $base{$_}] } sort keys %base), @noise], '{"a":1}');
 answers($echo, 200,
 	'what comes to the pool, and nothing else',
-	{       REQUEST_METHOD => 'POST', REQUEST_URI => $target,
+	{
+		REQUEST_METHOD => 'POST', REQUEST_URI => $target,
 		CONTENT_TYPE => $base{'Content-Type'}, CONTENT_LENGTH => 7,
 		HTTP_AUTHORIZATION => 'Bearer t',
 		HTTP_IF_MATCH => '"a", W/"b"', HTTP_IF_NONE_MATCH => '"c"',

@@ -122,7 +122,8 @@ for (['JWT_ISUER', 'JWT_ISSUER'], ['BETTER_AUTH_SERCET', 'BETTER_AUTH_SECRET'],
 is(
 	(
 		$program->run(
-			{       map { $_ => 'x' }
+			{
+				map { $_ => 'x' }
 				    qw(BETTER_AUTH_TELEMETRY TOKEN_LIFETIME ISSUER_PORT TRUSTED_ORIGINS)
 			},
 			'-T')

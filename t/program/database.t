@@ -77,20 +77,18 @@ sub outage ($kind, $brief = 0) {
 # Every worker writes again: one that has seen the outage tries anew within a second.
 sub settled ($kind) {
 	poll {
-		my @status = map { @$_ } in_parallel(
-			$stack, 4,
-			sub ($i) {
-				my $me = $alice->with(client => $stack->new_client);
-				return [
-					map {
-						my $t = $me->post('/tasks', { title => 'after' });
-						$t->status == 201
-						    ? $me->delete('/tasks/' . $t->json->{id})
-						    ->status
-						    : $t->status
-					} 1 .. 5
-				];
-			});
+		my @status = map { @$_ } in_parallel($stack, 4, sub ($i) {
+			my $me = $alice->with(client => $stack->new_client);
+			return [
+				map {
+					my $t = $me->post('/tasks', { title => 'after' });
+					$t->status == 201
+					    ? $me->delete('/tasks/' . $t->json->{id})
+					    ->status
+					    : $t->status
+				} 1 .. 5
+			];
+		});
 		!grep { $_ != 204 } @status;
 	} "$kind: all workers write";
 }

@@ -43,33 +43,30 @@ sub environ ($pid) {
 # A connection that the pool never took is none of its requests.
 sub under_load ($pool, $n, $disturb) {
 	my $stop = $program->dir . '/stop' . rand;
-	my @seen = in_parallel(
-		$stack,
-		$n + 1,
-		sub ($i) {
-			if ($i == $n) {
-				$disturb->();
-				open my $f, '>', $stop or die $!;
-				return {};
-			}
-			my (%seen, $k);
-			until (-e $stop && $k++ > 3) {
-				my $answer = eval {
-					$i % 2
-					    ? ask($pool, 'POST', "/api/$id/tasks",
-						'{"title":"under load"}', maybe => 1)
-					    : ask($pool, 'GET', "/api/$id/tasks?limit=3", undef,
-						maybe => 1)
-				};
-				my $what =
-				      $@ ? ($@ =~ /\Aconnect/ ? 'no pool' : "torn: $@")
-				    : !defined $answer ? 'not taken'
-				    : $answer->status;
-				$seen{$what}++;
-				last if $what eq 'no pool';
-			}
-			return \%seen;
-		});
+	my @seen = in_parallel($stack, $n + 1, sub ($i) {
+		if ($i == $n) {
+			$disturb->();
+			open my $f, '>', $stop or die $!;
+			return {};
+		}
+		my (%seen, $k);
+		until (-e $stop && $k++ > 3) {
+			my $answer = eval {
+				$i % 2
+				    ? ask($pool, 'POST', "/api/$id/tasks",
+					'{"title":"under load"}', maybe => 1)
+				    : ask($pool, 'GET', "/api/$id/tasks?limit=3", undef,
+					maybe => 1)
+			};
+			my $what =
+			      $@ ? ($@ =~ /\Aconnect/ ? 'no pool' : "torn: $@")
+			    : !defined $answer ? 'not taken'
+			    : $answer->status;
+			$seen{$what}++;
+			last if $what eq 'no pool';
+		}
+		return \%seen;
+	});
 	my %all;
 	for my $seen (@seen) { $all{$_} += $seen->{$_} for keys %$seen }
 	return \%all;
@@ -133,20 +130,18 @@ for my $signal (qw(KILL TERM KILL ABRT)) {
 ok(!defined $pool->ended, 'the master lives');
 
 # Killed one after the other under load: it goes on.
-my $seen = under_load(
-	$pool, 3,
-	sub {
-		for (1 .. 15) {
-			my ($victim) = $pool->workers;
-			kill TERM => $victim if $victim;
-			poll {
-				my @w = $pool->workers;
-				@w == 3 && !grep { $_ == $victim } @w
-			}
-			'replaced';
-			busy($pool, 2);
+my $seen = under_load($pool, 3, sub {
+	for (1 .. 15) {
+		my ($victim) = $pool->workers;
+		kill TERM => $victim if $victim;
+		poll {
+			my @w = $pool->workers;
+			@w == 3 && !grep { $_ == $victim } @w
 		}
-	});
+		'replaced';
+		busy($pool, 2);
+	}
+});
 is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [],
 	'TERM to single workers under load loses no request')
     or diag(explain($seen));
@@ -154,14 +149,12 @@ ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(expl
 
 # HUP under load: all renewed, none lost.
 my %before = map { $_ => 1 } $pool->workers;
-$seen = under_load(
-	$pool, 3,
-	sub {
-		for (1 .. 3) {
-			renew($pool, 3);
-			busy($pool, 10);
-		}
-	});
+$seen = under_load($pool, 3, sub {
+	for (1 .. 3) {
+		renew($pool, 3);
+		busy($pool, 10);
+	}
+});
 is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [], 'HUP under load loses no request')
     or diag(explain($seen));
 ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(explain($seen));
@@ -203,8 +196,10 @@ is(($stack->sql("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'"))[0][0],
 
 # The secret is in nobody's environment, by any of its names.
 my $secret = $stack->secret;
-for (   ['BETTER_AUTH_SECRET', BETTER_AUTH_SECRET => $secret],
-	[       'BETTER_AUTH_SECRETS',
+for (
+	['BETTER_AUTH_SECRET', BETTER_AUTH_SECRET => $secret],
+	[
+		'BETTER_AUTH_SECRETS',
 		BETTER_AUTH_SECRET => 'the single secret, unused, of 32 bytes',
 		BETTER_AUTH_SECRETS => "2:$secret,1:the old secret of over 32 bytes in all"
 	])

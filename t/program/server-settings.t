@@ -127,7 +127,8 @@ sub issuer_holds {
 		%jar = ();
 		my $up = auth(
 			POST => '/sign-up/email',
-			{       name => $evil,
+			{
+				name => $evil,
 				email => "$count-" . length($evil) . $email,
 				password => 'correct horse battery staple'
 			});

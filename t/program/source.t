@@ -116,7 +116,8 @@ SKIP: {
 	skip 'no nm', 1 if $?;
 	skip 'sanitizers export their own', 1 if grep { /\A__asan/ } @ours;
 	is_deeply(
-		[       grep { !/\A(?:_.*|environ|std(?:in|out|err)(?:@.*)?|data_start)\z/ && !/@/ }
+		[
+			grep { !/\A(?:_.*|environ|std(?:in|out|err)(?:@.*)?|data_start)\z/ && !/@/ }
 			    @ours
 		],
 		[],

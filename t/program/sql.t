@@ -53,7 +53,8 @@ may_not($_)
     "SELECT 1 INTO OUTFILE '/tmp/todo-out'", 'SHUTDOWN', 'SET GLOBAL read_only = 1',
     'FLUSH TABLES', 'SHOW GRANTS FOR root@localhost';
 is_deeply(
-	[       sort grep { !/\A(?:information_schema|performance_schema|sys)\z/ }
+	[
+		sort grep { !/\A(?:information_schema|performance_schema|sys)\z/ }
 		map { $_->[0] } $stack->sql_as_program('SHOW DATABASES')
 	],
 	['todo'],
@@ -89,7 +90,8 @@ is($column{user_id}[2], 'ascii_nopad_bin', 'user ids compare byte for byte');
 is($column{idempotency_key}[2], 'ascii_nopad_bin', 'so do idempotency keys');
 is($column{title}[2], 'utf8mb4_uca1400_nopad_ai_ci', 'titles sort as a person would');
 is(
-	join(   ',',
+	join(
+		',',
 		map { $_->[0] } $stack->sql(
 			"SELECT column_name FROM information_schema.statistics WHERE table_schema = 'todo' AND table_name = 'tasks' AND index_name = 'PRIMARY' ORDER BY seq_in_index"
 		)
@@ -119,7 +121,8 @@ for my $n (@near) {
 }
 is($made, 6, 'the same id can be of six tenants who nearly agree');
 is(
-	join(   ',',
+	join(
+		',',
 		map { ($stack->sql("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$_'"))[0][0] }
 		    @near
 	),
@@ -170,7 +173,8 @@ my $before = join "\n", map { "@$_" } $stack->sql("SHOW CREATE TABLE $database.t
 ($exit, $out) = migrate();
 is($exit, 0, 'run again it is well') or diag($out);
 is(
-	join(   "\n", map { "@$_" } $stack->sql("SHOW CREATE TABLE $database.tasks"),
+	join(
+		"\n", map { "@$_" } $stack->sql("SHOW CREATE TABLE $database.tasks"),
 		$stack->sql("SELECT * FROM $database.schema_migrations")
 	),
 	$before,

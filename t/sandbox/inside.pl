@@ -63,7 +63,8 @@ sub ask ($method, $target, $body = undef, %h) {
 	my $token = delete $h{token} // token('alice');
 	return $client->send(
 		$method, $target,
-		[       [Authorization => "Bearer $token"], ['Content-Type' => 'application/json'],
+		[
+			[Authorization => "Bearer $token"], ['Content-Type' => 'application/json'],
 			map { [$_ => $h{$_}] } keys %h
 		],
 		$body);
@@ -107,23 +108,21 @@ sub master { (run('systemctl show -p MainPID --value todo-fcgi') =~ /(\d+)/)[0] 
 sub workers { split ' ', slurp('/proc/' . master() . '/task/' . master() . '/children') }
 sub status ($pid) { my %s = slurp("/proc/$pid/status") =~ /^(\w+):\s*(.*?)\s*$/mg; \%s }
 sub settled {
-	poll(   'eight workers',
-		sub {
-			my @w = workers();
-			@w == 8
-			    && (() = run('journalctl -u todo-fcgi -o cat') =~ /event=ready/g) >= 8
-		})
+	poll('eight workers', sub {
+		my @w = workers();
+		@w == 8
+		    && (() = run('journalctl -u todo-fcgi -o cat') =~ /event=ready/g) >= 8
+	})
 }
 settled();
 all_of_it('every endpoint answers as it should') for 1 .. 3;
 
 my @before = workers();
 ok_run('systemctl reload todo-fcgi');
-poll(   'the old ones are gone',
-	sub {
-		my %now = map { $_ => 1 } workers();
-		keys %now == 8 && !grep { $now{$_} } @before
-	});
+poll('the old ones are gone', sub {
+	my %now = map { $_ => 1 } workers();
+	keys %now == 8 && !grep { $now{$_} } @before
+});
 all_of_it('after a reload too');
 kill KILL => (workers())[0];
 settled();
@@ -154,7 +153,8 @@ for my $pid (master(), workers()) {
 	);
 	is_deeply(
 		\%is,
-		{       uid => join("\t", (502) x 4), gid => join("\t", (502) x 4), groups => 502,
+		{
+			uid => join("\t", (502) x 4), gid => join("\t", (502) x 4), groups => 502,
 			caps => join(' ', ('0' x 16) x 4, '00000000000000c1'), new => 1,
 			filter => 2, core => '1 1'
 		},
@@ -169,14 +169,15 @@ my %files = map { $_ => 1 } split /\n/,
     run('find / -xdev -newer /opt/todo/out/admin.cnf -type f -not -path "/proc/*" -not -path "/sys/*" -name "*core*"'
     );
 kill SEGV => $crashed;
-poll(   'it is told',
-	sub {
-		run('journalctl -u todo-fcgi -o cat') =~
-		    /event=worker_died role=worker pid=$crashed signal=11/
-	});
+poll('it is told', sub {
+	run('journalctl -u todo-fcgi -o cat') =~
+	    /event=worker_died role=worker pid=$crashed signal=11/
+});
 is_deeply(
-	[       grep { !$files{$_} } split /\n/,
-		run(    'find / -xdev -newer /opt/todo/out/admin.cnf -type f -not -path "/proc/*" -not -path "/sys/*" -name "*core*"'
+	[
+		grep { !$files{$_} } split /\n/,
+		run(
+			'find / -xdev -newer /opt/todo/out/admin.cnf -type f -not -path "/proc/*" -not -path "/sys/*" -name "*core*"'
 		)
 	],
 	[],
@@ -227,10 +228,9 @@ ok_run('systemctl stop mariadb');
 ok_run('systemctl restart todo-fcgi', 'a start without the database');
 is(ask(GET => '/healthz')->status, 200, 'is over when the first worker answers');
 ok_run('systemctl start mariadb');
-poll(   '200 on all, once more',
-	sub {
-		!grep { ask(GET => '/api/alice/tasks')->status != 200 } 1 .. 30
-	});
+poll('200 on all, once more', sub {
+	!grep { ask(GET => '/api/alice/tasks')->status != 200 } 1 .. 30
+});
 
 my $log = run('journalctl -u todo-fcgi -o cat');
 my @died = grep { !/signal=(?:9|11)\b/ } $log =~ /^(.*event=worker_died.*)$/mg;
@@ -251,11 +251,10 @@ rename '/etc/todo-fcgi/secret.away', '/etc/todo-fcgi/secret';
 # What it cannot do ------------------------------------------------------------
 
 ok_run('systemctl start probe');
-poll(   'the probe ends',
-	sub {
-		run('systemctl show -p ActiveState --value probe') !~ /active(?!.*in)|ing/
-		    || run('systemctl show -p SubState --value probe') =~ /dead|failed/
-	});
+poll('the probe ends', sub {
+	run('systemctl show -p ActiveState --value probe') !~ /active(?!.*in)|ing/
+	    || run('systemctl show -p SubState --value probe') =~ /dead|failed/
+});
 my %did = map { split /\t/ } grep { /\t/ } split /\n/, run('journalctl -u probe -o cat');
 my %may = map { $_ => 'done' } 'make /tmp/probe', 'make /var/tmp/probe', 'a Unix socket',
     'a TCP socket';
