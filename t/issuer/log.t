@@ -97,7 +97,10 @@ package One {
 # The issuer starts, answers and stops, whatever its standard error is.
 sub goes_on ($name, $err, $meanwhile = sub { }) {
 	my $one = One->start($err);
-	if (!ok($one->ready, "$name: the issuer starts")) { return $one }
+	if (!ok($one->ready, "$name: the issuer starts")) {
+		diag("the issuer has ended: $one->{ended}");
+		return $one;
+	}
 	$meanwhile->($one);
 	is_deeply($one->complain(50), { 403 => 50 },
 		"$name: requests that are logged are answered");
