@@ -10,14 +10,15 @@ use File::Temp ();
 use POSIX qw(WNOHANG);
 use Test::More;
 use Facts;
-use Faults qw(slurp sanitized);
+use Faults;
+use Files;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
 
 # The unit -----------------------------------------------------------------------
 
-my $unit = slurp(Stack->root . '/todo-fcgi.service.in') =~ s/\\\n\s*/ /gr;
+my $unit = slurp_if_there(Stack->root . '/todo-fcgi.service.in') =~ s/\\\n\s*/ /gr;
 my %is;
 push $is{$1}->@*, $2 while $unit =~ /^(\w+)=(.*)$/mg;
 my %must = (
@@ -41,7 +42,7 @@ SKIP: {
 	system('command -v systemd-analyze >/dev/null') == 0 or skip 'no systemd-analyze', 1;
 	my $dir = File::Temp->newdir;
 	open my $f, '>', "$dir/todo-fcgi.service" or die $!;
-	print {$f} slurp(Stack->root . '/todo-fcgi.service.in') =~ s/\@bindir\@/\/usr\/bin/gr;
+	print {$f} slurp_if_there(Stack->root . '/todo-fcgi.service.in') =~ s/\@bindir\@/\/usr\/bin/gr;
 	close $f;
 	my $out =
 	    qx{systemd-analyze security --offline=true --no-pager "$dir/todo-fcgi.service" 2>&1};
@@ -55,13 +56,13 @@ SKIP: {
 my $secret = $stack->secret;
 my $program = $stack->program;
 sub no_secret ($name, @pids) {
-	my @shown = grep { slurp($_) =~ /\Q$secret\E/ }
+	my @shown = grep { slurp_if_there($_) =~ /\Q$secret\E/ }
 	    map { ("/proc/$_/environ", "/proc/$_/cmdline") } @pids;
 	is_deeply(\@shown, [], "$name: the secret is in no environment and no argument");
 	is_deeply([grep { (readlink // '') =~ /memfd:/ } map { glob "/proc/$_/fd/*" } @pids], [],
 		'nor in a file that is held open');
 	my @core =
-	    map { slurp("/proc/$_/limits") =~ /^Max core file size\s+([01])\s+([01])\s/m ? () : $_ }
+	    map { slurp_if_there("/proc/$_/limits") =~ /^Max core file size\s+([01])\s+([01])\s/m ? () : $_ }
 	    @pids;
 	is_deeply(\@core, [], 'nor could it be in a core');
 }

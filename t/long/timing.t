@@ -11,6 +11,7 @@ use File::Temp ();
 use List::Util qw(sum);
 use Test::More;
 use Faults;
+use Files;
 use Program;
 use Token qw(b64u sign claims payload);
 
@@ -97,10 +98,10 @@ SKIP: {
 		my %count;
 		my $out =
 		    qx{valgrind -q --tool=callgrind --cache-sim=yes --branch-sim=yes --toggle-collect=verify --callgrind-out-file="$dir/$what.%p" "$timing" ways $what 2>"$dir/$what.log"};
-		$? == 0 or return diag(slurp("$dir/$what.log"));
+		$? == 0 or return diag(slurp_if_there("$dir/$what.log"));
 		for (grep { !/^#/ } split /\n/, $out) {
 			my ($pid, $name) = split /\t/;
-			my $text = slurp("$dir/$what.$pid");
+			my $text = slurp_if_there("$dir/$what.$pid");
 			my ($events) = $text =~ /^events: (.*)/m;
 			my %of;
 			@of{ split ' ', $events } = split ' ', ($text =~ /^totals: (.*)/m)[0];

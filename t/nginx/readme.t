@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 use Facts;
 use Faults;
+use Files;
 use Nginx;
 use Stack;
 
