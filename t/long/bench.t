@@ -66,10 +66,12 @@ for (qw(fastapi fastapi_raw fastify ulfius)) {
 	    : ok(exists $f->{ratio}{$_} && !defined $f->{ratio}{$_} && $f->{left_out}{$_},
 		"$_ is left out, with the reason");
 }
-are_numbers("memory and start of $_ are numbers", memory => $f->{memory}{$_}{pool},
-	processes => $f->{memory}{$_}{processes}, start => $f->{start}{$_}{median})
-    for @names;
-are_numbers("the latencies of $_ are numbers", map { ($_ => $f->{open}{of}{todo}{$_}{median}) } qw(p50 p99 p999))
+are_numbers(
+	"memory and start of $_ are numbers", memory => $f->{memory}{$_}{pool},
+	processes => $f->{memory}{$_}{processes}, start => $f->{start}{$_}{median}
+) for @names;
+are_numbers("the latencies of $_ are numbers",
+	map { ($_ => $f->{open}{of}{todo}{$_}{median}) } qw(p50 p99 p999))
     for @names;
 
 # Shown again from the saved figures.
@@ -79,16 +81,19 @@ my ($todo, $floor) = map { $f->{work}{list}{$_}{rate}{median} } qw(todo floor);
 like($table, qr/^list of 20\s+$todo\s+$floor\b/m, 'the table has the saved figures');
 my $svg = slurp("$dir/plot.svg");
 is(slurp("$dir/again.svg"), $svg, 'the drawing of the saved figures is the same');
-like($svg, qr/\A<svg [^>]*>.*todo-fcgi.*the floor.*<\/svg>\n\z/s, 'the drawing shows todo-fcgi and the floor');
+like($svg, qr/\A<svg [^>]*>.*todo-fcgi.*the floor.*<\/svg>\n\z/s,
+	'the drawing shows todo-fcgi and the floor');
 is(scalar(() = $svg =~ /<rect x=/g), 4 * @names, 'the drawing has four bars for each contestant');
 
 # bench/run scale: growing data.
 my $scale = eval { decode_json(bench(qw(scale --smoke --json))) } // {};
 is(scalar(() = ($scale->{cases} // [])->@*), 23, 'bench/run scale has 23 cases');
-are_numbers("$_->{what}: numbers", small => $_->{small}, large => $_->{large}, ratio => $_->{ratio},
-	cpu => $_->{cpu}{ratio})
-    for $scale->{cases}->@*;
-are_numbers('memory over many requests: numbers', %{ $scale->{memory} }{qw(requests begin end ratio)});
+are_numbers(
+	"$_->{what}: numbers", small => $_->{small}, large => $_->{large}, ratio => $_->{ratio},
+	cpu => $_->{cpu}{ratio}
+) for $scale->{cases}->@*;
+are_numbers('memory over many requests: numbers',
+	%{ $scale->{memory} }{qw(requests begin end ratio)});
 
 # The contestant that may not have run is valid Python.
 SKIP: {

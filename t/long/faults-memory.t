@@ -185,64 +185,36 @@ sub all_kinds () {
 	});
 	endpoint('healthz', 200, sub ($k) { ('GET', '/healthz') }, $ok);
 	endpoint('readyz', 200, sub ($k) { ('GET', '/readyz') }, $ok);
-	endpoint(
-		'POST', 201,
-		sub ($k) {
-			write_to(
-				'POST', $tasks,
-				qq({"title":"made $k","description":"\\ud83d\\ude00 $k","completed":true})
-			);
-		},
-		sub ($a, $k) {
-			my $t = $a->json;
-			$t->{title} eq "made $k"
-			    && $t->{description} eq "\x{1F600} $k"
-			    && $t->{completed};
-		});
-	endpoint(
-		'POST with a key',
-		201,
-		sub ($k) {
-			write_to('POST', $tasks, qq({"title":"keyed $k"}),
-				['Idempotency-Key' => "key$run-$k"]);
-		},
-		sub ($a, $k) {
-			$a->json->{title} eq "keyed $k" && !defined $a->json->{description};
-		});
-	endpoint(
-		'PUT', 200, sub ($k) { write_to('PUT', $path, qq({"description":"put $k"})) },
-		sub ($a, $k) {
-			$same->($a, $k)
-			    && $a->json->{title} eq 'first'
-			    && $a->json->{description} eq "put $k";
-		});
-	endpoint(
-		'PATCH with If-Match',
-		200,
-		sub ($k) {
-			write_to('PATCH', $path, qq({"description":"patch $k"}),
-				['If-Match' => '*']);
-		},
-		sub ($a, $k) { $same->($a, $k) && $a->json->{description} eq "patch $k" });
-	endpoint(
-		'complete',
-		200,
-		sub ($k) {
-			my $value = $k % 2 ? 'true' : 'false';
-			write_to('PATCH', "$path/complete", qq({"completed":$value}));
-		},
-		sub ($a, $k) { $same->($a, $k) && !$a->json->{completed} == !($k % 2) });
-	endpoint(
-		'DELETE', 204,
-		sub ($k) {
-			my $made = eval {
-				client()->send(write_to('POST', $tasks, qq({"title":"doomed $k"})))
-			};
-			my $target = $made
-			    && $made->status == 201 ? "$tasks/" . $made->json->{id} : "${path}x";
-			return ('DELETE', $target, [bearer(), ['If-Match' => '*']]);
-		},
-		sub ($a, $k) { $a->body eq '' });
+	endpoint('POST', 201, sub ($k) {
+		my $description = qq("\\ud83d\\ude00 $k");
+		write_to('POST', $tasks,
+		    qq({"title":"made $k","description":$description,"completed":true}));
+	}, sub ($a, $k) {
+		my $t = $a->json;
+		$t->{title} eq "made $k" && $t->{description} eq "\x{1F600} $k" && $t->{completed};
+	});
+	endpoint('POST with a key', 201, sub ($k) {
+		write_to('POST', $tasks, qq({"title":"keyed $k"}), ['Idempotency-Key' => "key$run-$k"]);
+	}, sub ($a, $k) {
+		$a->json->{title} eq "keyed $k" && !defined $a->json->{description};
+	});
+	endpoint('PUT', 200, sub ($k) { write_to('PUT', $path, qq({"description":"put $k"})) },
+	    sub ($a, $k) {
+		$same->($a, $k) && $a->json->{title} eq 'first'
+		    && $a->json->{description} eq "put $k";
+	});
+	endpoint('PATCH with If-Match', 200, sub ($k) {
+		write_to('PATCH', $path, qq({"description":"patch $k"}), ['If-Match' => '*']);
+	}, sub ($a, $k) { $same->($a, $k) && $a->json->{description} eq "patch $k" });
+	endpoint('complete', 200, sub ($k) {
+		my $value = $k % 2 ? 'true' : 'false';
+		write_to('PATCH', "$path/complete", qq({"completed":$value}));
+	}, sub ($a, $k) { $same->($a, $k) && !$a->json->{completed} == !($k % 2) });
+	endpoint('DELETE', 204, sub ($k) {
+		my $made = eval { client()->send(write_to('POST', $tasks, qq({"title":"doomed $k"}))) };
+		my $target = $made && $made->status == 201 ? "$tasks/" . $made->json->{id} : "${path}x";
+		return ('DELETE', $target, [bearer(), ['If-Match' => '*']]);
+	}, sub ($a, $k) { $a->body eq '' });
 
 	# With a new connection to the database. (After a failed connection the worker does
 	# not try again for half a second: one run is enough.)
