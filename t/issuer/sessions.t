@@ -114,8 +114,12 @@ my $script = q{
 	const pool = createDatabase(process.env.DATABASE);
 	const stop = startPurge(pool, 50);
 	process.stdin.on("data", () => {});
-	process.stdin.on("end",
-	    async () => { await stop(); await pool.end(); console.log("stopped"); process.exit(0); });
+	process.stdin.on("end", async () => {
+		await stop();
+		await pool.end();
+		console.log("stopped");
+		process.exit(0);
+	});
 };
 my $log = $stack->file('log/purge.log');
 open my $saved, '>&', \*STDERR or die $!;

@@ -44,8 +44,9 @@ sub is_problem ($answer, $status, $code, $name) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return fail("$name: no answer") if !$answer;
 	my $body = eval { $JSON->decode($answer->body) } // {};
-	my @got = ($answer->status, $body->{status}, $body->{code}, $answer->header('Content-Type'));
-	return is_deeply([@got, $answer->all('Set-Cookie')],
+	my @got = ($answer->status, $body->{status}, $body->{code},
+	    $answer->header('Content-Type'), $answer->all('Set-Cookie'));
+	return is_deeply(\@got,
 	    [$status, $status, $code, 'application/problem+json'], $name) || diag($answer->dump);
 }
 

@@ -14,13 +14,10 @@ sub insert_tasks ($stack, $users, $count, %value) {
 	my %sql = (id => "UNHEX(LPAD(HEX(seq), 32, '0'))", title => "'x'", description => 'NULL',
 	    completed => '0', %value);
 	my $ids = join ' UNION ALL ', map { "SELECT '@{[$_->id]}' AS user_id" } @$users;
-	$stack->sql(<<~"END");
-		INSERT INTO todo.tasks
-			(user_id, id, title, description, completed, revision, created_at, updated_at)
-		SELECT user_id, $sql{id}, $sql{title}, $sql{description}, $sql{completed}, 1,
-			NOW(6), NOW(6)
-		FROM todo.seq_1_to_$count, ($ids) AS users
-		END
+	$stack->sql("INSERT INTO todo.tasks
+	    (user_id, id, title, description, completed, revision, created_at, updated_at)
+	    SELECT user_id, $sql{id}, $sql{title}, $sql{description}, $sql{completed}, 1,
+	    NOW(6), NOW(6) FROM todo.seq_1_to_$count, ($ids) AS users");
 }
 
 # The ids of the connections that `account` has.

@@ -154,8 +154,8 @@ SKIP: {
 				push @t, [abs $difference / $error, $difference, $error];
 				diag(
 					sprintf
-					    '%s of %d processes, below the percentile %d: difference'
-					    . ' %.3f +- %.3f ns of %.0f, t = %.2f', $leak,
+					    '%s of %d processes, below the percentile %d:'
+					    . ' difference %.3f +- %.3f ns of %.0f, t = %.2f',
 					scalar @d, $percent,
 					$difference, $error, $mean, $difference / $error);
 			}
@@ -168,8 +168,8 @@ SKIP: {
 		cmp_ok($leak->[0], '>', 4.5, 'a clock sees an ordinary comparison');
 		$figure .=
 		      sprintf '; the clock, over 50 processes of 200,000 verifications: largest |t|'
-		    . ' %.2f (%.2f +- %.2f ns), and of an ordinary comparison over 10 of 100,000 %.0f'
-		    . ' (%.0f ns)', $t->@*, $leak->@[0, 1];
+		    . ' %.2f (%.2f +- %.2f ns), and of an ordinary comparison over 10 of 100,000'
+		    . ' %.0f (%.0f ns)', $t->@*, $leak->@[0, 1];
 	}
 	figure('timing',
 		      keys(%wrong)

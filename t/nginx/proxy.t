@@ -141,7 +141,8 @@ $stack->anew({ STAGING_CORS => "$page https://b.example:8443" }, 'up', '--quiet'
 my %exposed = (
 	'Access-Control-Allow-Origin' => $page, Vary => 'Origin',
 	'Access-Control-Expose-Headers' =>
-	    'ETag, Link, Location, Retry-After, X-Request-Id, Idempotency-Replayed, WWW-Authenticate'
+	    join ', ', qw(ETag Link Location Retry-After X-Request-Id Idempotency-Replayed
+	    WWW-Authenticate),
 );
 my $on = $alice->options("/tasks/$task->{id}", \%preflight);
 answers($on, 204, 'a preflight from an allowed origin');
