@@ -95,7 +95,7 @@ SKIP: {
 my $dir = File::Temp->newdir;
 sub compiles ($code) {
 	open my $f, '>', "$dir/x.c" or die $!;
-	print {$f} qq(#include "auth/tenant.h"\n#include "task/task_store.h"\n$code\n);
+	print {$f} qq(#include "auth/auth.h"\n#include "auth/tenant.h"\n#include "base/arena.h"\n#include "db/db.h"\n#include "task/task_store.h"\n$code\n);
 	close $f;
 	my $cc = $ENV{CC} // 'cc';
 	my $out = qx{$cc -std=c11 -D_GNU_SOURCE -fsyntax-only -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration -I"$root/include" "$dir/x.c" 2>&1};

@@ -161,7 +161,7 @@ print_value(const char *name, struct slice value)
 static void
 print_settings(const struct settings *settings)
 {
-	const struct token_policy *policy = &settings->token;
+	const struct token_policy *policy = &settings->policy;
 
 	print_value("issuer", policy->issuer);
 	print_value("audience", policy->audience);

@@ -23,7 +23,8 @@ struct story {
  * tenant in the URL is theirs; and only then the handler.
  */
 static enum status
-respond(struct exchange *x, struct story *story)
+respond(struct exchange *x, const struct settings *settings,
+    struct cache *tokens, struct db *db, struct story *story)
 {
 	const struct request *request = x->request;
 	const struct match *match = &story->match;
@@ -44,13 +45,14 @@ respond(struct exchange *x, struct story *story)
 		return status;
 	if (request->method == METHOD_OPTIONS)
 		return STATUS_NO_CONTENT;
+	x->id = match->id;
 	if (match->route->open != NULL)
-		return match->route->open(x);
+		return match->route->open(x, db);
 
 	/* Identify. */
-	status = auth_identify(x->arena, &x->settings->token, x->tokens,
-	    request->authorization, x->now / TIMESTAMP_SECOND, &story->refusal,
-	    &story->user);
+	status = auth_identify(x->arena, &settings->policy, tokens,
+	    request->authorization, x->now_us / TIMESTAMP_SECOND,
+	    &story->refusal, &story->user);
 	if (status != STATUS_OK)
 		return status;
 	if (match->route->personal != NULL)
@@ -62,7 +64,7 @@ respond(struct exchange *x, struct story *story)
 		return status;
 
 	/* Handle. */
-	return match->route->guarded(x, story->user, tenant, match->id);
+	return match->route->guarded(x, tenant, db, &settings->policy.secrets);
 }
 
 /* One line for the operator: no token, no body, no parameter. */
@@ -98,18 +100,15 @@ dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
 {
 	struct exchange x = {
 		.arena = arena,
-		.db = db,
-		.tokens = tokens,
-		.settings = settings,
 		.request = request,
-		.now = timestamp_now(),
+		.now_us = timestamp_now(),
 		.response = response_in(arena),
 	};
 	struct story story = { .began = timestamp_monotonic() };
 	enum status status;
 
 	db_allow_time(db);
-	status = respond(&x, &story);
+	status = respond(&x, settings, tokens, db, &story);
 	response_write(&x.response, status, request->id,
 	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
 	    out);

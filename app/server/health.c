@@ -3,18 +3,19 @@
 #include "db/schema.h"
 
 enum status
-health_live(struct exchange *x)
+health_live(struct exchange *x, struct db *db)
 {
+	(void)db;
 	buffer_add(&x->response.body, SLICE("{\"status\":\"ok\"}"));
 	return STATUS_OK;
 }
 
 enum status
-health_ready(struct exchange *x)
+health_ready(struct exchange *x, struct db *db)
 {
-	switch (schema_check(x->db, x->arena)) {
+	switch (schema_check(db, x->arena)) {
 	case STATUS_OK:
-		return health_live(x);
+		return health_live(x, db);
 	case STATUS_NOT_FOUND:
 		x->response.detail =
 		    "The database does not have the schema that is needed";

@@ -2,8 +2,11 @@
 
 #include <string.h>
 
+#include "auth/tenant.h"
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/crypto.h"
+#include "db/db.h"
 #include "db/sql.h"
 
 /*
@@ -572,7 +575,6 @@ enum status
 task_store_statements(
     struct arena *arena, void (*each)(const char *name, struct slice text))
 {
-	static const char *const filters[] = { "all", "pending", "completed" };
 	const struct slice user = SLICE("u"), key = SLICE("k");
 	const unsigned char digest[CRYPTO_DIGEST_LENGTH] = { 0 };
 	const struct slice no_key = { NULL, 0 };
@@ -605,7 +607,7 @@ task_store_statements(
 		};
 		struct sql sql = list_some(arena, user, &query);
 		const char *name = arena_printf(arena, "list %s by %s%s%s",
-		    filters[query.filter],
+		    task_filter_names[query.filter],
 		    columns[sorts[query.sort].column].name,
 		    query.descending ? " descending" : "",
 		    query.has_after ? " after" : "");

@@ -4,26 +4,29 @@
 #include <stdio.h>
 
 #include "auth/auth.h"
+#include "auth/secrets.h"
 #include "auth/tenant.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "db/db.h"
 #include "http/exchange.h"
 #include "http/request.h"
 
 /*
  * The one table of routes.  A route fills exactly one of open, personal and
  * guarded; their types differ, so the field is the policy: a handler that
- * wants a tenant cannot be reached without one.
+ * wants a tenant cannot be reached without one, and what is not a parameter of
+ * a handler it cannot reach.
  */
 struct route {
 	enum method method;
 	const char *pattern; /* "{user_id}" and "{id}" match any segment */
 	const char *answers; /* the status codes of its own, space between */
 
-	enum status (*open)(struct exchange *);
+	enum status (*open)(struct exchange *, struct db *);
 	enum status (*personal)(struct exchange *, const struct current_user *);
-	enum status (*guarded)(struct exchange *, const struct current_user *,
-	    const struct tenant *, struct slice id);
+	enum status (*guarded)(struct exchange *, const struct tenant *,
+	    struct db *, const struct secrets *);
 };
 
 /* What a target matched. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/slice.h"
 #include "base/uuid.h"
 
@@ -42,6 +43,9 @@ struct task_change {
 struct task_content task_changed(
     const struct task_change *change, struct task_content content);
 
+/* Append the path of the tasks of *user_id*, "/api/USER_ID/tasks". */
+void task_write_path(struct buffer *out, struct slice user_id);
+
 /* Are *a* and *b* the same, byte for byte? */
 bool task_content_equal(
     const struct task_content *a, const struct task_content *b);
@@ -61,6 +65,43 @@ struct slice task_tag(const struct task *task, char out[TASK_TAG_MAX]);
  * task_tag() writes no such tag.
  */
 bool task_tag_read(struct slice tag, uint32_t *revision);
+
+/* Which of a tenant's tasks are wanted, in which order, and from where on. */
+enum task_filter {
+	TASK_FILTER_ALL,
+	TASK_FILTER_PENDING,
+	TASK_FILTER_COMPLETED,
+	TASK_FILTER_COUNT
+};
+
+enum task_sort {
+	TASK_SORT_CREATED,
+	TASK_SORT_UPDATED,
+	TASK_SORT_TITLE,
+	TASK_SORT_COUNT
+};
+
+#define TASK_LIMIT_MAX 500
+
+struct task_query {
+	enum task_filter filter;
+	enum task_sort sort;
+	bool descending;
+	unsigned limit; /* 1 to TASK_LIMIT_MAX tasks */
+
+	/* The list begins behind this place, if there is one. */
+	bool has_after;
+	struct {
+		struct uuid id;
+		int64_t updated_at; /* for TASK_SORT_UPDATED */
+		struct slice title; /* for TASK_SORT_TITLE */
+	} after;
+};
+
+/* The words for them in a query and in a cursor, ended by NULL. */
+extern const char *const task_filter_names[TASK_FILTER_COUNT + 1];
+extern const char *const task_sort_names[TASK_SORT_COUNT + 1];
+extern const char *const task_order_names[3]; /* by *descending* */
 
 /* A set of revisions that a client names. */
 struct task_revisions {

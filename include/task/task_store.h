@@ -4,13 +4,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "auth/tenant.h"
-#include "base/arena.h"
 #include "base/slice.h"
 #include "base/status.h"
-#include "db/db.h"
 #include "task/task.h"
-#include "task/task_query.h"
+
+struct arena;
+struct db;
+struct tenant;
 
 /*
  * The SQL of tasks.  Every function asks for a tenant, which only
