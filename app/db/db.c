@@ -800,11 +800,11 @@ db_row(struct db *db, const struct sql_value **row)
 	int outcome;
 
 	if (db->running == NULL)
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	outcome = mysql_stmt_fetch(db->running);
 	if (outcome == MYSQL_NO_DATA) {
 		db_done(db);
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	}
 	if (outcome != 0) {
 		MYSQL_STMT *stmt = db->running;

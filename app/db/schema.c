@@ -17,14 +17,14 @@ schema_check(struct db *db, struct arena *arena)
 	sql_add(&newest, " FROM schema_migrations");
 	status = db_run(db, &newest);
 	if (status != STATUS_OK && db_lacks_schema(db))
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	if (status != STATUS_OK)
 		return status;
 	if ((status = db_row(db, &version)) != STATUS_OK)
 		return status;
 	is_new_enough = version->number >= SCHEMA_VERSION;
 	db_done(db);
-	return is_new_enough ? STATUS_OK : STATUS_NOT_FOUND;
+	return is_new_enough ? STATUS_OK : STATUS_NONE;
 }
 
 static void

@@ -16,7 +16,7 @@ health_ready(struct exchange *x, struct db *db)
 	switch (schema_check(db, x->arena)) {
 	case STATUS_OK:
 		return health_live(x, db);
-	case STATUS_NOT_FOUND:
+	case STATUS_NONE:
 		x->response.detail =
 		    "The database does not have the schema that is needed";
 		return STATUS_UNAVAILABLE;

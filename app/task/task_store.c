@@ -362,7 +362,7 @@ task_store_list(struct db *db, struct arena *arena, const struct tenant *tenant,
 
 		each(context, &task);
 	}
-	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	return status == STATUS_NONE ? STATUS_OK : status;
 }
 
 /* Run *sql*, which finds at most one task. */
@@ -375,7 +375,10 @@ find(struct db *db, struct arena *arena, const struct sql *sql,
 
 	if ((status = db_run(db, sql)) != STATUS_OK)
 		return status;
-	if ((status = db_row(db, &row)) != STATUS_OK)
+	status = db_row(db, &row);
+	if (status == STATUS_NONE)
+		return STATUS_NOT_FOUND;
+	if (status != STATUS_OK)
 		return status;
 	*task = task_of_row(row);
 	status = keep(arena, task);
@@ -432,7 +435,7 @@ read_once(struct db *db, struct arena *arena,
 	enum status status;
 
 	if ((status = db_row(db, &row)) != STATUS_OK)
-		return status == STATUS_NOT_FOUND ? STATUS_INTERNAL : status;
+		return status == STATUS_NONE ? STATUS_INTERNAL : status;
 	found = task_of_row(row);
 	*replayed = memcmp(&found.id, &task->id, sizeof(found.id)) != 0;
 	if (*replayed) {

@@ -67,7 +67,7 @@ enum status db_run(struct db *db, const struct sql *sql) MUST_CHECK;
 /*
  * The next row of the statement run last: *row* has as many columns as that
  * statement, and is valid until db_row() or db_run() is called again.
- * STATUS_NOT_FOUND after the last one.
+ * STATUS_NONE after the last one.
  */
 enum status db_row(struct db *db, const struct sql_value **row) MUST_CHECK;
 

@@ -9,7 +9,7 @@
 #define SCHEMA_VERSION 1
 
 /*
- * STATUS_OK if the database has applied SCHEMA_VERSION; STATUS_NOT_FOUND if it
+ * STATUS_OK if the database has applied SCHEMA_VERSION; STATUS_NONE if it
  * has not; else as db_run().
  */
 enum status schema_check(struct db *db, struct arena *arena) MUST_CHECK;

@@ -41,11 +41,11 @@ check_memory(
 
 	if (verified != STATUS_OK) {
 		never(token_recall(tokens, &fuzz_settings.policy, token, NOW,
-			  &refusal, &recalled) != STATUS_NOT_FOUND);
+			  &refusal, &recalled) != STATUS_NONE);
 		return;
 	}
 	if (token_recall(tokens, &fuzz_settings.policy, token, NOW, &refusal,
-		&recalled) == STATUS_NOT_FOUND)
+		&recalled) == STATUS_NONE)
 		token_remember(tokens, token, claims);
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		enum status status = token_verify(fuzz_arena(),
@@ -53,7 +53,7 @@ check_memory(
 		enum status recall = token_recall(tokens, &fuzz_settings.policy,
 		    token, times[i], &recall_refusal, &recalled);
 
-		if (recall == STATUS_NOT_FOUND)
+		if (recall == STATUS_NONE)
 			continue; /* too long to be remembered */
 		never(recall != status);
 		never(refusal.reason != recall_refusal.reason);
