@@ -20,7 +20,7 @@ s{/\*.*?\*/}{ }gs for values %source;
 my %home = (
 	'fcgiapp.h' => 'app/http/fcgi.c', 'fastcgi.h' => 'app/http/fcgi.c', 'fcgi_config.h' => undef, 'fcgios.h' => undef, 'fcgi_stdio.h' => undef,
 	'jwt.h' => 'app/auth/token.c', 'jansson.h' => undef,
-	'mysql.h' => 'app/db/db.c', 'mysql/mysql.h' => undef, 'mysqld_error.h' => 'app/db/db.c', 'errmsg.h' => 'app/db/db.c',
+	'mysql.h' => 'app/db/db.c', 'mysql/mysql.h' => undef, 'mysqld_error.h' => 'app/db/db_error.c', 'errmsg.h' => 'app/db/db_error.c',
 	'json-c/json.h' => 'app/base/json.c',
 );
 my %own = map { s{\Ainclude/}{}r => 1 } grep { /\.h\z/ } keys %source;
