@@ -46,15 +46,15 @@ for (['FCGX_|FCGI_(?:Accept|printf)', 'app/http/fcgi.c'], ['jwt_', 'app/auth/tok
 	is_deeply([grep { $_ ne $home && $source{$_} =~ /\b(?:$prefix)\w*\s*\(/ } sort keys %source], [], "$prefix... are called in $home alone");
 }
 
-is_deeply([grep { $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } sort keys %source], [grep { exists $source{$_} && $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } 'app/db/schema.c', 'app/task/task_store.c'],
-    'SQL is in the store, and in what asks for the schema');
+is_deeply([grep { $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } sort keys %source], [grep { exists $source{$_} && $source{$_} =~ /\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b/ } 'app/db/schema.c', 'app/task/task_sql.c'],
+    'SQL is in task_sql.c, and in what asks for the schema');
 
 # struct tenant is tenant.c's alone, and only tenant_guard() makes one.
 is_deeply([grep { $source{$_} =~ /struct\s+tenant\s*\{/ } sort keys %source], ['app/auth/tenant.c'], 'struct tenant is defined in tenant.c alone');
-my @functions = $source{'include/task/task_store.h'} =~ /\b(task_store_\w+)\s*\(([^;]*)\)/gs;
-my %takes = @functions;
-delete $takes{task_store_statements};
-ok(keys %takes >= 5, 'the store has its functions');
+my %takes = map { $source{$_} =~ /\b(task_(?:store|sql)_\w+)\s*\(([^;]*)\)/gs }
+    'include/task/task_store.h', 'include/task/task_sql.h';
+delete @takes{qw(task_sql_read_task task_sql_read_digest)}; # read a row
+ok(keys %takes >= 11, 'the store and its statements have their functions');
 is_deeply([grep { $takes{$_} !~ /const\s+struct\s+tenant\s*\*/ } sort keys %takes], [], 'each asks for a tenant');
 
 # Every statement on tasks binds user_id, as the program itself prints them.
