@@ -256,56 +256,47 @@ tasks_read(struct exchange *x, const struct tenant *tenant, struct db *db,
 	return STATUS_OK;
 }
 
-/* Make *change* to the task *id*, and answer with the result. */
+/* A reader of the body of a request that changes a task. */
+typedef enum status reader(struct arena *arena, const struct request *request,
+    struct response *response, struct task_change *change);
+
+/* Make the change that *read* finds in the body, and answer with the result. */
 static enum status
 change_task(struct exchange *x, const struct tenant *tenant, struct db *db,
-    const struct uuid *id, const struct task_change *change)
+    reader *read)
 {
 	struct task_conditions conditions;
+	struct task_change change;
 	struct task task;
+	struct uuid id;
 	enum status status;
 
+	if ((status = read_id(x->id, &id)) != STATUS_OK)
+		return status;
+	status = read(x->arena, x->request, &x->response, &change);
+	if (status != STATUS_OK)
+		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;
 	status = task_store_update(
-	    db, x->arena, tenant, id, &conditions, change, x->now_us, &task);
-	if (status != STATUS_OK)
-		return status;
-	return write_task(x, tenant, &task);
+	    db, x->arena, tenant, &id, &conditions, &change, x->now_us, &task);
+	return status == STATUS_OK ? write_task(x, tenant, &task) : status;
 }
 
 enum status
 tasks_update(struct exchange *x, const struct tenant *tenant, struct db *db,
     const struct secrets *secrets)
 {
-	struct task_change change;
-	struct uuid uuid;
-	enum status status;
-
 	(void)secrets;
-	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
-		return status;
-	if ((status = task_json_read(
-		 x->arena, x->request, &x->response, &change)) != STATUS_OK)
-		return status;
-	return change_task(x, tenant, db, &uuid, &change);
+	return change_task(x, tenant, db, task_json_read);
 }
 
 enum status
 tasks_complete(struct exchange *x, const struct tenant *tenant, struct db *db,
     const struct secrets *secrets)
 {
-	struct task_change change;
-	struct uuid uuid;
-	enum status status;
-
 	(void)secrets;
-	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
-		return status;
-	if ((status = task_json_read_completion(
-		 x->arena, x->request, &x->response, &change)) != STATUS_OK)
-		return status;
-	return change_task(x, tenant, db, &uuid, &change);
+	return change_task(x, tenant, db, task_json_read_completion);
 }
 
 enum status
