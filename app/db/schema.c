@@ -67,7 +67,7 @@ schema_describe(struct db *db, struct arena *arena, struct schema_facts *facts)
 enum status
 schema_check_grants(struct db *db, struct arena *arena)
 {
-	/* No row meets these, so none is read or changed. */
+	/* Privileges are checked though no row matches. */
 	static const char *const statements[] = {
 		"DELETE FROM tasks WHERE FALSE",
 		"UPDATE tasks SET user_id = user_id WHERE FALSE",
