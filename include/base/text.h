@@ -37,4 +37,20 @@ text_hex_value(char c)
  */
 bool text_read_decimal(struct slice text, uint64_t *number);
 
+/*
+ * Read *text*, a number from *min* to *max* in decimal digits without leading
+ * zeros, into *number*.  Returns false, leaving *number* alone, if *text* has
+ * another form or the number is out of range.
+ */
+bool text_read_number(
+    struct slice text, uint64_t min, uint64_t max, uint64_t *number);
+
+/*
+ * Find what is wrong with *text* as the value of a setting: invalid UTF-8,
+ * U+FFFD, which the issuer cannot tell from invalid UTF-8, or white space or a
+ * control character at either end.  Returns a static text such as "has ...",
+ * or NULL if nothing is wrong.
+ */
+const char *text_problem(struct slice text);
+
 #endif

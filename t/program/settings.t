@@ -98,7 +98,6 @@ wrong('BETTER_AUTH_SECRET_FILE', $_->[0], %in_file, BETTER_AUTH_SECRET_FILE => $
 sub secrets (@s) { (BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => join ',', @s) }
 right('one secret of a version', secrets("1:$secret"));
 right('four', secrets(map { "$_:$secret$_" } 4, 3, 2, 1));
-right('blanks around', secrets(" 2 : $secret ", " 1:$secret.old "));
 right('version 0', secrets("0:$secret"));
 right('a colon in the secret', secrets("1:$secret:and:more"));
 wrong('BETTER_AUTH_SECRETS', $_->[0], secrets($_->[1]->@*))
