@@ -57,20 +57,6 @@ invalid(struct verification *v, const char *reason)
 
 /* ------------------------------------------------------------------- form */
 
-/* Take what comes before the first *mark*, and the mark, off *text*. */
-static bool
-take_until(struct slice *text, char mark, struct slice *head)
-{
-	const char *end = memchr(text->data, mark, text->length);
-
-	if (end == NULL)
-		return false;
-	*head = (struct slice) { text->data, (size_t)(end - text->data) };
-	text->data = end + 1;
-	text->length -= head->length + 1;
-	return true;
-}
-
 /* Decode *segment*, which may not be empty. */
 static enum status
 decode(struct verification *v, struct slice segment, struct slice *bytes)
@@ -95,9 +81,9 @@ find_signers(struct verification *v, struct slice input, struct slice signature)
 {
 	const struct token_policy *policy = v->policy;
 
-	for (size_t i = 0; i < policy->secret_count; i++) {
+	for (size_t i = 0; i < policy->secrets.count; i++) {
 		enum status status = crypto_check_mac(
-		    policy->secrets[i].key, input, signature);
+		    policy->secrets.list[i].key, input, signature);
 
 		if (status == STATUS_OK)
 			v->signers |= 1U << i;
@@ -119,8 +105,8 @@ check_form(struct verification *v)
 
 	if (v->token.length == 0 || v->token.length > TOKEN_LENGTH_MAX)
 		return invalid(v, "form: empty or longer than 4096 bytes");
-	if (!take_until(&signature, '.', &header) ||
-	    !take_until(&signature, '.', &payload))
+	if (!slice_take_until(&signature, '.', &header) ||
+	    !slice_take_until(&signature, '.', &payload))
 		return invalid(v, "form: not three segments");
 	if ((status = decode(v, header, &v->header)) != STATUS_OK ||
 	    (status = decode(v, payload, &v->payload)) != STATUS_OK ||
@@ -195,8 +181,8 @@ check_header(struct verification *v)
 static const struct secret *
 secret_named(const struct token_policy *policy, struct slice kid)
 {
-	for (size_t i = 0; i < policy->secret_count; i++) {
-		const struct secret *secret = &policy->secrets[i];
+	for (size_t i = 0; i < policy->secrets.count; i++) {
+		const struct secret *secret = &policy->secrets.list[i];
 
 		if (kid.length > 0 && slice_equal(kid, secret->version))
 			return secret;
@@ -210,8 +196,8 @@ check_signature(struct verification *v)
 	const struct token_policy *policy = v->policy;
 	const struct secret *named = secret_named(policy, v->kid);
 
-	for (size_t i = 0; i < policy->secret_count; i++) {
-		const struct secret *secret = &policy->secrets[i];
+	for (size_t i = 0; i < policy->secrets.count; i++) {
+		const struct secret *secret = &policy->secrets.list[i];
 
 		if ((v->signers & 1U << i) != 0 &&
 		    (named == NULL || named == secret))
@@ -500,7 +486,7 @@ token_recall(const struct cache *cache, const struct token_policy *policy,
 	*refusal = (struct token_refusal) { 0 };
 	if (token.length > REMEMBERED_MAX ||
 	    (kept = cache_find(cache, token)) == NULL)
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	times = (struct claims) {
 		.exp = kept->exp,
 		.iat = kept->iat,

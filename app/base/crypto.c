@@ -67,7 +67,7 @@ crypto_check_mac(struct slice key, struct slice text, struct slice mac)
  * a box tells nothing of the key that tokens are signed with.
  */
 static enum status
-derive_key(const struct secret *secret, unsigned char key[KEY_LENGTH])
+derive_key(struct slice secret, unsigned char key[KEY_LENGTH])
 {
 	static char digest[] = "SHA256", label[] = "todo-fcgi box 1";
 	/* The parameters are read only, but their type cannot say so. */
@@ -75,7 +75,7 @@ derive_key(const struct secret *secret, unsigned char key[KEY_LENGTH])
 		OSSL_PARAM_construct_utf8_string(
 		    OSSL_KDF_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY,
-		    (void *)(uintptr_t)secret->key.data, secret->key.length),
+		    (void *)(uintptr_t)secret.data, secret.length),
 		OSSL_PARAM_construct_octet_string(
 		    OSSL_KDF_PARAM_INFO, label, sizeof(label) - 1),
 		OSSL_PARAM_construct_end(),
@@ -132,8 +132,8 @@ decrypt(EVP_CIPHER_CTX *cipher, const unsigned char *key, struct slice context,
 }
 
 enum status
-crypto_seal(struct arena *arena, const struct token_policy *policy,
-    struct slice context, struct slice plain, struct slice *box)
+crypto_seal(struct arena *arena, struct slice secret, struct slice context,
+    struct slice plain, struct slice *box)
 {
 	size_t length = NONCE_LENGTH + plain.length + TAG_LENGTH;
 	unsigned char key[KEY_LENGTH];
@@ -144,7 +144,7 @@ crypto_seal(struct arena *arena, const struct token_policy *policy,
 	if (plain.length > LENGTH_MAX || context.length > LENGTH_MAX ||
 	    (bytes = arena_alloc(arena, length)) == NULL ||
 	    RAND_bytes(bytes, NONCE_LENGTH) != 1 ||
-	    derive_key(&policy->secrets[0], key) != STATUS_OK)
+	    derive_key(secret, key) != STATUS_OK)
 		return failed(STATUS_INTERNAL);
 
 	cipher = EVP_CIPHER_CTX_new();
@@ -159,8 +159,8 @@ crypto_seal(struct arena *arena, const struct token_policy *policy,
 
 /* Open the *sealed* bytes with *secret*. */
 static enum status
-open_with(const struct secret *secret, struct slice context,
-    struct slice sealed, unsigned char *plain)
+open_sealed(struct slice secret, struct slice context, struct slice sealed,
+    unsigned char *plain)
 {
 	unsigned char key[KEY_LENGTH];
 	EVP_CIPHER_CTX *cipher;
@@ -179,8 +179,8 @@ open_with(const struct secret *secret, struct slice context,
 }
 
 enum status
-crypto_open(struct arena *arena, const struct token_policy *policy,
-    struct slice context, struct slice box, struct slice *plain)
+crypto_open(struct arena *arena, struct slice secret, struct slice context,
+    struct slice box, struct slice *plain)
 {
 	struct slice sealed;
 	unsigned char *bytes;
@@ -197,10 +197,7 @@ crypto_open(struct arena *arena, const struct token_policy *policy,
 	if ((bytes = arena_alloc(arena, length + 1)) == NULL)
 		return STATUS_INTERNAL;
 
-	status = STATUS_INVALID;
-	for (size_t i = 0; status == STATUS_INVALID && i < policy->secret_count;
-	     i++)
-		status = open_with(&policy->secrets[i], context, sealed, bytes);
+	status = open_sealed(secret, context, sealed, bytes);
 	if (status != STATUS_OK)
 		return status;
 	bytes[length] = '\0';

@@ -6,6 +6,7 @@
 #include <json-c/json_tokener.h>
 #include <json-c/linkhash.h>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 /*
@@ -117,17 +118,11 @@ take_unit(struct check *check, unsigned *unit)
 {
 	*unit = 0;
 	for (int i = 0; i < 4; i++) {
-		int c = peek(check);
+		int value = text_hex_value((char)peek(check));
 
-		if (c >= '0' && c <= '9')
-			c -= '0';
-		else if (c >= 'A' && c <= 'F')
-			c -= 'A' - 10;
-		else if (c >= 'a' && c <= 'f')
-			c -= 'a' - 10;
-		else
+		if (value < 0)
 			return false;
-		*unit = *unit << 4 | (unsigned)c;
+		*unit = *unit << 4 | (unsigned)value;
 		skip(check, 1);
 	}
 	return true;
@@ -466,7 +461,6 @@ json_item(struct json array, size_t i)
 static void
 write_escape(struct buffer *out, unsigned char byte)
 {
-	static const char digits[] = "0123456789abcdef";
 	static const char names[] = {
 		['"'] = '"',
 		['\\'] = '\\',
@@ -483,8 +477,8 @@ write_escape(struct buffer *out, unsigned char byte)
 		return;
 	}
 	buffer_add_text(out, "u00");
-	buffer_add_char(out, digits[byte >> 4]);
-	buffer_add_char(out, digits[byte & 0xF]);
+	buffer_add_char(out, text_hex_digit(byte >> 4));
+	buffer_add_char(out, text_hex_digit(byte));
 }
 
 /* Eight bytes, each *byte*. */

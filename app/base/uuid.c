@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <sys/random.h>
 
-static const char digits[] = "0123456789abcdef";
+#include "base/text.h"
 
 /* Is there a hyphen before byte *i*? */
 static bool
@@ -29,15 +29,11 @@ uuid_v7(int64_t now, struct uuid *uuid)
 	return STATUS_OK;
 }
 
-/* The value of a lower-case hexadecimal digit, or -1. */
+/* The value of the hexadecimal digit *c*, in lower case; -1 if it is none. */
 static int
 digit_value(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
+	return c >= 'A' && c <= 'F' ? -1 : text_hex_value(c);
 }
 
 enum status
@@ -66,8 +62,8 @@ static char *
 write_bytes(char *out, const unsigned char *bytes, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		*out++ = digits[bytes[i] >> 4];
-		*out++ = digits[bytes[i] & 0x0f];
+		*out++ = text_hex_digit(bytes[i] >> 4);
+		*out++ = text_hex_digit(bytes[i]);
 	}
 	return out;
 }

@@ -20,6 +20,7 @@
 #include <fcgiapp.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 #define LISTENER 0
 
@@ -204,31 +205,17 @@ request_id(const FCGX_Request *fcgx)
 	return id.length <= REQUEST_ID_MAX ? id : (struct slice) { NULL, 0 };
 }
 
-/*
- * Read *text*, decimal digits (RFC 9110 section 8.6) or nothing, into *length*,
- * which is large where it would overflow.
- */
-static bool
-read_length(struct slice text, size_t *length)
-{
-	*length = 0;
-	for (size_t i = 0; i < text.length; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-		if (*length < SIZE_MAX / 16)
-			*length = *length * 10 + (size_t)(text.data[i] - '0');
-	}
-	return true;
-}
-
 /* Read the body, all of it, and to its end: no byte fewer and none more. */
 static enum status
 read_body(FCGX_Request *fcgx, struct arena *arena, struct slice *body)
 {
-	size_t length;
+	struct slice content_length = parameter(fcgx, "CONTENT_LENGTH");
+	uint64_t length = 0;
 	char *bytes;
 
-	if (!read_length(parameter(fcgx, "CONTENT_LENGTH"), &length))
+	/* Decimal digits (RFC 9110 section 8.6), or nothing. */
+	if (content_length.length > 0 &&
+	    !text_read_decimal(content_length, &length))
 		return STATUS_BAD_REQUEST;
 	if (length > REQUEST_BODY_MAX)
 		return STATUS_CONTENT_TOO_LARGE;
@@ -283,7 +270,7 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 	fcgi->read_all = false;
 	outcome = accept_request(fcgi);
 	if (outcome == -EAGAIN || outcome == -EINTR || outcome == -ECONNABORTED)
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	if (outcome != 0) {
 		/* No descriptor or no memory, for which the connection goes
 		 * on waiting: let somebody else have the processor. */
@@ -291,7 +278,7 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 		    strerror(-outcome), NULL);
 		(void)nanosleep(
 		    &(struct timespec) { .tv_nsec = 100000000 }, NULL);
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	}
 
 	*request = (struct request) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 static const char *const method_names[METHOD_COUNT] = {
 	[METHOD_GET] = "GET",
 	[METHOD_HEAD] = "HEAD",
@@ -28,19 +30,6 @@ request_method_name(enum method method)
 	return method_names[method];
 }
 
-/* The value of a hexadecimal digit, or -1. */
-static int
-digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /*
  * Take the next byte off *text*, decoding an escape.  Returns -1 at a "%" that
  * begins none.
@@ -56,15 +45,14 @@ next_byte(struct slice *text)
 
 		if (text->length < 3)
 			return -1;
-		high = digit_value(text->data[1]);
-		low = digit_value(text->data[2]);
+		high = text_hex_value(text->data[1]);
+		low = text_hex_value(text->data[2]);
 		if (high < 0 || low < 0)
 			return -1;
 		byte = high << 4 | low;
 		length = 3;
 	}
-	text->data += length;
-	text->length -= length;
+	(void)slice_take(text, length);
 	return byte;
 }
 
@@ -170,24 +158,13 @@ request_next_parameter(
 	return true;
 }
 
-/* Take *length* bytes off the front of *text*. */
-static struct slice
-take(struct slice *text, size_t length)
-{
-	struct slice taken = { text->data, length };
-
-	text->data += length;
-	text->length -= length;
-	return taken;
-}
-
 /* Take *c* off the front of *text*, if it is there. */
 static bool
 take_char(struct slice *text, char c)
 {
 	if (text->length == 0 || text->data[0] != c)
 		return false;
-	(void)take(text, 1);
+	(void)slice_take(text, 1);
 	return true;
 }
 
@@ -199,7 +176,7 @@ take_token(struct slice *text)
 
 	while (length < text->length && slice_is_tchar(text->data[length]))
 		length++;
-	return take(text, length);
+	return slice_take(text, length);
 }
 
 /*
@@ -215,7 +192,7 @@ take_quoted(struct slice *text, struct slice *value)
 		length += text->data[length] == '\\' ? 2 : 1;
 	if (length >= text->length)
 		return false;
-	*value = take(text, length);
+	*value = slice_take(text, length);
 	return take_char(text, '"');
 }
 
@@ -274,7 +251,7 @@ take_media_type(struct slice *text)
 	while (length < text->length &&
 	    (text->data[length] == '/' || slice_is_tchar(text->data[length])))
 		length++;
-	return take(text, length);
+	return slice_take(text, length);
 }
 
 enum status
@@ -336,7 +313,7 @@ request_next_tag(struct slice *field, struct slice *tag)
 	/* Empty elements of a list are ignored (RFC 9110 section 5.6.1). */
 	while (field->length > 0 &&
 	    (field->data[0] == ',' || slice_is_blank(field->data[0])))
-		(void)take(field, 1);
+		(void)slice_take(field, 1);
 	if (field->length == 0 || !take_tag(field, tag))
 		return false;
 	*field = slice_trim(*field);

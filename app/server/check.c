@@ -26,7 +26,7 @@ check_refusal(struct db *db, struct arena *arena, enum status connected)
 
 	if (status == STATUS_OK)
 		status = schema_check(db, arena);
-	if (status == STATUS_NOT_FOUND)
+	if (status == STATUS_NONE)
 		return "the schema is missing or too old: run sql/migrate";
 	if (status != STATUS_OK && db_refused(db))
 		return "the database refuses what the option file says";
@@ -161,19 +161,19 @@ print_value(const char *name, struct slice value)
 static void
 print_settings(const struct settings *settings)
 {
-	const struct token_policy *policy = &settings->token;
+	const struct token_policy *policy = &settings->policy;
 
 	print_value("issuer", policy->issuer);
 	print_value("audience", policy->audience);
-	for (size_t i = 0; i < policy->secret_count; i++) {
-		struct slice version = policy->secrets[i].version;
+	for (size_t i = 0; i < policy->secrets.count; i++) {
+		struct slice version = policy->secrets.list[i].version;
 
 		printf("%-10s%s%s%.*s, %zu bytes\n", "secret",
 		    settings->secret_source,
 		    version.data == NULL ? "" : ", version ",
 		    (int)version.length,
 		    version.data == NULL ? "" : version.data,
-		    policy->secrets[i].key.length);
+		    policy->secrets.list[i].key.length);
 	}
 	printf("%-10sleeway %" PRId64 " s, longest life %" PRId64 " s\n",
 	    "tokens", policy->leeway, policy->max_lifetime);

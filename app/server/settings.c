@@ -187,8 +187,8 @@ static enum status
 add_secret(const struct reading *reading, const char *name, struct slice key,
     struct slice version)
 {
-	struct token_policy *policy = &reading->settings->token;
-	struct secret *secret = &policy->secrets[policy->secret_count];
+	struct token_policy *policy = &reading->settings->policy;
+	struct secret *secret = &policy->secrets.list[policy->secrets.count];
 	struct slice rest;
 	uint32_t point;
 	char *copy;
@@ -202,7 +202,7 @@ add_secret(const struct reading *reading, const char *name, struct slice key,
 		    "character at either end");
 	if (key.length < SECRET_LENGTH_MIN)
 		return complain(reading, name, "shorter than 32 bytes");
-	if (key.length > SETTINGS_SECRET_LENGTH_MAX)
+	if (key.length > SECRETS_LENGTH_MAX)
 		return complain(reading, name, "longer than 64 KiB");
 	if (slice_equal(key, default_secret))
 		return complain(reading, name,
@@ -214,7 +214,7 @@ add_secret(const struct reading *reading, const char *name, struct slice key,
 	memcpy(copy, key.data, key.length);
 	secret->key = (struct slice) { copy, key.length };
 	secret->version = version;
-	policy->secret_count++;
+	policy->secrets.count++;
 	return STATUS_OK;
 }
 
@@ -244,7 +244,7 @@ parse_version(struct slice text, uint64_t *version)
 static enum status
 read_entry(const struct reading *reading, unsigned position, struct slice entry)
 {
-	const struct token_policy *policy = &reading->settings->token;
+	const struct token_policy *policy = &reading->settings->policy;
 	const char *colon;
 	char name[64];
 	struct buffer digits = buffer_in(reading->arena);
@@ -252,7 +252,7 @@ read_entry(const struct reading *reading, unsigned position, struct slice entry)
 
 	(void)snprintf(
 	    name, sizeof(name), "BETTER_AUTH_SECRETS, entry %u", position);
-	if (policy->secret_count == SETTINGS_SECRETS_MAX)
+	if (policy->secrets.count == SECRETS_MAX)
 		return complain(
 		    reading, name, "one too many, at most 4 may be");
 	entry = script_trim(entry);
@@ -269,9 +269,9 @@ read_entry(const struct reading *reading, unsigned position, struct slice entry)
 	buffer_add_unsigned(&digits, version);
 	if (digits.failed)
 		return STATUS_INTERNAL;
-	for (size_t i = 0; i < policy->secret_count; i++) {
+	for (size_t i = 0; i < policy->secrets.count; i++) {
 		if (slice_equal(
-			policy->secrets[i].version, buffer_slice(&digits)))
+			policy->secrets.list[i].version, buffer_slice(&digits)))
 			return complain(reading, name,
 			    "the same version as in an entry before it");
 	}
@@ -337,7 +337,7 @@ read_secret_file(const struct reading *reading, const char *path)
 {
 	static const char name[] = "BETTER_AUTH_SECRET_FILE";
 	/* One byte more shows that a file is too long. */
-	size_t size = SETTINGS_SECRET_LENGTH_MAX + 1, length;
+	size_t size = SECRETS_LENGTH_MAX + 1, length;
 	char problem[SETTINGS_COMPLAINT_SIZE - 32];
 	char *bytes;
 
@@ -571,7 +571,7 @@ read_name(const struct reading *reading, const char *name,
 static enum status
 read_names(const struct reading *reading)
 {
-	struct token_policy *policy = &reading->settings->token;
+	struct token_policy *policy = &reading->settings->policy;
 	struct slice url = lookup(reading, "BETTER_AUTH_URL");
 	struct slice origin = { NULL, 0 };
 	enum status status = STATUS_OK;
@@ -631,7 +631,7 @@ read_database(const struct reading *reading)
 static enum status
 read_all(const struct reading *reading)
 {
-	struct token_policy *policy = &reading->settings->token;
+	struct token_policy *policy = &reading->settings->policy;
 	enum status status;
 
 	policy->leeway = 10;

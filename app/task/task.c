@@ -1,5 +1,30 @@
 #include "task/task.h"
 
+#include "base/text.h"
+
+const char *const task_filter_names[TASK_FILTER_COUNT + 1] = {
+	[TASK_FILTER_ALL] = "all",
+	[TASK_FILTER_PENDING] = "pending",
+	[TASK_FILTER_COMPLETED] = "completed",
+};
+
+const char *const task_sort_names[TASK_SORT_COUNT + 1] = {
+	[TASK_SORT_CREATED] = "created",
+	[TASK_SORT_UPDATED] = "updated",
+	[TASK_SORT_TITLE] = "title",
+};
+
+const char *const task_order_names[3] = { "asc", "desc" };
+
+void
+task_write_path(struct buffer *out, struct slice user_id)
+{
+	/* A user_id has unreserved characters only, so nothing is escaped. */
+	buffer_add(out, SLICE("/api/"));
+	buffer_add(out, user_id);
+	buffer_add(out, SLICE("/tasks"));
+}
+
 struct task_content
 task_changed(const struct task_change *change, struct task_content content)
 {
@@ -14,7 +39,7 @@ task_changed(const struct task_change *change, struct task_content content)
 	return content;
 }
 
-/* Are *a* and *b* both null, or the same text? */
+/* True if *a* and *b* are both null, or the same text. */
 static bool
 same_description(struct slice a, struct slice b)
 {
@@ -49,16 +74,12 @@ task_tag(const struct task *task, char out[TASK_TAG_MAX])
 bool
 task_tag_read(struct slice tag, uint32_t *revision)
 {
-	uint64_t number = 0;
+	uint64_t number;
 
-	if (tag.length < 3 || tag.length > TASK_TAG_MAX || tag.data[1] == '0')
-		return false;
-	for (size_t i = 1; i < tag.length - 1; i++) {
-		if (tag.data[i] < '0' || tag.data[i] > '9')
-			return false;
-		number = number * 10 + (unsigned)(tag.data[i] - '0');
-	}
-	if (number > UINT32_MAX)
+	if (tag.length < 3 || tag.data[1] == '0' ||
+	    !text_read_decimal(
+		(struct slice) { tag.data + 1, tag.length - 2 }, &number) ||
+	    number > UINT32_MAX)
 		return false;
 	*revision = (uint32_t)number;
 	return true;

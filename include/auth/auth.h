@@ -9,7 +9,6 @@
 #include "base/cache.h"
 #include "base/slice.h"
 #include "base/status.h"
-#include "server/settings.h"
 
 /* Who is asking.  Only auth_identify() makes one, from a verified token. */
 struct current_user {

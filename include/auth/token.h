@@ -3,14 +3,23 @@
 
 #include <stdint.h>
 
+#include "auth/secrets.h"
 #include "base/arena.h"
 #include "base/cache.h"
 #include "base/slice.h"
 #include "base/status.h"
-#include "server/settings.h"
 
 /* The longest token that is looked at, in bytes. */
 #define TOKEN_LENGTH_MAX 4096
+
+/* What a token must be to be believed. */
+struct token_policy {
+	struct secrets secrets; /* any of them may have signed it */
+	struct slice issuer;
+	struct slice audience;
+	int64_t leeway;	      /* seconds, 0 to 300 */
+	int64_t max_lifetime; /* seconds, 60 to 86400 */
+};
 
 /* What a verified token says (RFC 7519). */
 struct token_claims {
@@ -59,7 +68,7 @@ void token_remember(
 
 /*
  * Answer as token_verify() would, if *token* is in *cache*; else
- * STATUS_NOT_FOUND.  The cache must have been filled under the same policy;
+ * STATUS_NONE.  The cache must have been filled under the same policy;
  * the times are checked anew.  *claims* live in the cache.
  */
 enum status token_recall(const struct cache *cache,

@@ -6,7 +6,6 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "base/status.h"
-#include "server/settings.h"
 
 /*
  * What this program needs of libcrypto: a digest, the check of a MAC, boxes
@@ -27,20 +26,20 @@ enum status crypto_check_mac(
     struct slice key, struct slice text, struct slice mac) MUST_CHECK;
 
 /*
- * Seal *plain* into *box*, printable as base64url: AES-256-GCM with a random
- * nonce, under a key derived from the policy's current secret.  *context* is
- * not in the box, but the box opens only with the same one.
+ * Seal *plain* into *box*, printable as base64url: AES-256-GCM (NIST SP
+ * 800-38D) with a random nonce, under a key derived from *secret*.  *context*
+ * is not in the box, but the box opens only with the same one.
  * STATUS_INTERNAL if there is no memory or libcrypto fails.
  */
-enum status crypto_seal(struct arena *arena, const struct token_policy *policy,
+enum status crypto_seal(struct arena *arena, struct slice secret,
     struct slice context, struct slice plain, struct slice *box) MUST_CHECK;
 
 /*
- * Open *box*, trying each of the policy's secrets, so that a box survives a
- * rotation.  STATUS_INVALID if it is not one that crypto_seal() made with the
- * same *context*; STATUS_INTERNAL as above.
+ * Open *box* into *plain*, which lives in *arena*.  STATUS_INVALID unless
+ * crypto_seal() made it with the same *secret* and *context*; STATUS_INTERNAL
+ * as above.
  */
-enum status crypto_open(struct arena *arena, const struct token_policy *policy,
+enum status crypto_open(struct arena *arena, struct slice secret,
     struct slice context, struct slice box, struct slice *plain) MUST_CHECK;
 
 /*

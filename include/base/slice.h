@@ -25,6 +25,35 @@ slice_of(const char *text)
 	return (struct slice) { text, text == NULL ? 0 : strlen(text) };
 }
 
+/* Take the first *length* bytes off *text*, which has as many. */
+static inline struct slice
+slice_take(struct slice *text, size_t length)
+{
+	struct slice taken = { text->data, length };
+
+	text->data += length;
+	text->length -= length;
+	return taken;
+}
+
+/*
+ * Take what is before the first *mark*, and the mark itself, off *text*.
+ * Returns false, leaving *text* alone, if there is no mark in it.
+ */
+static inline bool
+slice_take_until(struct slice *text, char mark, struct slice *taken)
+{
+	const char *end = text->length == 0
+	    ? NULL
+	    : memchr(text->data, mark, text->length);
+
+	if (end == NULL)
+		return false;
+	*taken = slice_take(text, (size_t)(end - text->data));
+	(void)slice_take(text, 1);
+	return true;
+}
+
 /* Are *a* and *b* the same bytes?  Stops at the first that differs. */
 static inline bool
 slice_equal(struct slice a, struct slice b)

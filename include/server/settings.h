@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "auth/token.h"
 #include "base/status.h"
 
 /*
@@ -13,32 +13,11 @@
  * wrong with the others.)
  */
 
-#define SETTINGS_SECRETS_MAX 4
-
-/* The longest secret, in bytes: nobody means more, and libjwt counts in int. */
-#define SETTINGS_SECRET_LENGTH_MAX 65536
-
 /* Room for a complaint and its NUL. */
 #define SETTINGS_COMPLAINT_SIZE 512
 
-/* One HMAC key. */
-struct secret {
-	struct slice key;     /* the raw bytes of the secret: 32 to 65536 */
-	struct slice version; /* in decimal; data is NULL if it has none */
-};
-
-/* What a token must be to be believed. */
-struct token_policy {
-	struct secret secrets[SETTINGS_SECRETS_MAX]; /* the first is current */
-	size_t secret_count;			     /* 1 to 4 */
-	struct slice issuer;
-	struct slice audience;
-	int64_t leeway;	      /* seconds, 0 to 300 */
-	int64_t max_lifetime; /* seconds, 60 to 86400 */
-};
-
 struct settings {
-	struct token_policy token;
+	struct token_policy policy;
 	const char *db_defaults_file; /* a MariaDB option file */
 	const char *secret_source;    /* the setting that the secrets are of */
 };

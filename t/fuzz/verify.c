@@ -9,13 +9,13 @@ int
 main(void)
 {
 	static char line[1 << 20];
-	struct arena *arena = arena_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 	/* The other verifier knows one secret, and one leeway for all times. */
-	struct token_policy policy = fuzz_settings.token;
+	struct token_policy policy = fuzz_settings.policy;
 
 	policy.leeway = 0;
-	policy.secret_count = 1;
-	policy.secrets[0].version = (struct slice) { NULL, 0 };
+	policy.secrets.count = 1;
+	policy.secrets.list[0].version = (struct slice) { NULL, 0 };
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		struct token_refusal refusal;

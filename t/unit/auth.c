@@ -12,8 +12,9 @@
 #define INVALID STATUS_TOKEN_INVALID
 
 static const struct token_policy policy = {
-	.secrets = { { .key = { "0123456789abcdef0123456789abcdef", 32 } } },
-	.secret_count = 1,
+	.secrets.list = { { .key = { "0123456789abcdef0123456789abcdef",
+				32 } } },
+	.secrets.count = 1,
 };
 
 static enum status

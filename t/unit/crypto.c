@@ -4,6 +4,7 @@
  * changed, and want of memory opens none.
  */
 #include "base/crypto.h"
+#include "auth/secrets.h"
 
 #include "base/base64url.h"
 #include "full.h"
@@ -15,18 +16,18 @@
 
 static struct arena *arena;
 
-static const struct token_policy old_policy = {
-	.secrets = { { .key = { OLD, sizeof(OLD) - 1 } } },
-	.secret_count = 1,
+static const struct secrets old_secrets = {
+	.list = { { .key = { OLD, sizeof(OLD) - 1 } } },
+	.count = 1,
 };
-static const struct token_policy new_policy = {
-	.secrets = { { .key = { NEW, sizeof(NEW) - 1 } } },
-	.secret_count = 1,
+static const struct secrets new_secrets = {
+	.list = { { .key = { NEW, sizeof(NEW) - 1 } } },
+	.count = 1,
 };
-static const struct token_policy rotated_policy = {
-	.secrets = { { .key = { NEW, sizeof(NEW) - 1 } },
+static const struct secrets rotated_secrets = {
+	.list = { { .key = { NEW, sizeof(NEW) - 1 } },
 	    { .key = { OLD, sizeof(OLD) - 1 } } },
-	.secret_count = 2,
+	.count = 2,
 };
 
 static void
@@ -97,23 +98,23 @@ macs(void)
 
 /* Does *box* open to *plain*? */
 static bool
-opens(const struct token_policy *policy, struct slice context, struct slice box,
+opens(const struct secrets *secrets, struct slice context, struct slice box,
     struct slice plain)
 {
 	struct slice opened = { 0 };
 
-	return crypto_open(arena, policy, context, box, &opened) == STATUS_OK &&
+	return secrets_open(arena, secrets, context, box, &opened) ==
+	    STATUS_OK &&
 	    slice_equal(opened, plain) && opened.data[opened.length] == '\0';
 }
 
 /* Is *box* refused, and as what it should be? */
 static bool
-refused(
-    const struct token_policy *policy, struct slice context, struct slice box)
+refused(const struct secrets *secrets, struct slice context, struct slice box)
 {
 	struct slice opened;
 
-	return crypto_open(arena, policy, context, box, &opened) ==
+	return secrets_open(arena, secrets, context, box, &opened) ==
 	    STATUS_INVALID;
 }
 
@@ -129,17 +130,17 @@ boxes(void)
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		for (size_t n = 0; n < COUNT(contexts); n++)
-			ok(crypto_seal(arena, &old_policy, contexts[n],
+			ok(secrets_seal(arena, &old_secrets, contexts[n],
 			       texts[i], &box) == STATUS_OK &&
-				opens(&old_policy, contexts[n], box, texts[i]),
+				opens(&old_secrets, contexts[n], box, texts[i]),
 			    "text %zu with context %zu comes back", i, n);
 
-	ok(crypto_seal(arena, &old_policy, SLICE(""),
+	ok(secrets_seal(arena, &old_secrets, SLICE(""),
 	       (struct slice) { big, 65537 }, &box) == STATUS_INTERNAL,
 	    "a text too long is not sealed");
-	ok(crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"), &box) ==
+	ok(secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"), &box) ==
 		    STATUS_OK &&
-		crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"),
+		secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"),
 		    &again) == STATUS_OK &&
 		!slice_equal(box, again),
 	    "the same text makes another box each time");
@@ -149,20 +150,20 @@ boxes(void)
 	    "the text does not show");
 
 	/* Made once with Node's hkdfSync() and createCipheriv(). */
-	ok(opens(&old_policy, SLICE("created desc all"),
+	ok(opens(&old_secrets, SLICE("created desc all"),
 	       SLICE("AAECAwQFBgcICQoLUuVE3MExb5tBgYtzU4qcKh0CySGHQ3pq"),
 	       SLICE("Buy milk")),
 	    "a box is what the documents say, from release to release");
 
-	ok(refused(&old_policy, SLICE("C"), box), "another context");
-	ok(refused(&old_policy, SLICE(""), box), "no context");
-	ok(refused(&new_policy, SLICE("c"), box), "another secret");
-	ok(opens(&rotated_policy, SLICE("c"), box, SLICE("text")),
+	ok(refused(&old_secrets, SLICE("C"), box), "another context");
+	ok(refused(&old_secrets, SLICE(""), box), "no context");
+	ok(refused(&new_secrets, SLICE("c"), box), "another secret");
+	ok(opens(&rotated_secrets, SLICE("c"), box, SLICE("text")),
 	    "the second secret opens it");
-	ok(crypto_seal(arena, &rotated_policy, SLICE("c"), SLICE("text"),
+	ok(secrets_seal(arena, &rotated_secrets, SLICE("c"), SLICE("text"),
 	       &box) == STATUS_OK &&
-		opens(&new_policy, SLICE("c"), box, SLICE("text")) &&
-		refused(&old_policy, SLICE("c"), box),
+		opens(&new_secrets, SLICE("c"), box, SLICE("text")) &&
+		refused(&old_secrets, SLICE("c"), box),
 	    "the first secret seals");
 }
 
@@ -184,10 +185,10 @@ forgeries(void)
 	char *copy;
 
 	for (size_t i = 0; i < COUNT(table); i++)
-		ok(refused(&old_policy, SLICE(""), table[i]),
+		ok(refused(&old_secrets, SLICE(""), table[i]),
 		    "forgery %zu is refused", i);
 
-	if (crypto_seal(arena, &old_policy, SLICE("c"), SLICE("some text"),
+	if (secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("some text"),
 		&box) != STATUS_OK ||
 	    base64url_decode(arena, box, &bytes) != STATUS_OK ||
 	    (copy = arena_copy(arena, bytes)) == NULL) {
@@ -199,7 +200,7 @@ forgeries(void)
 		if (base64url_encode(arena,
 			(struct slice) { copy, bytes.length },
 			&changed) != STATUS_OK ||
-		    !refused(&old_policy, SLICE("c"), changed))
+		    !refused(&old_secrets, SLICE("c"), changed))
 			opened++;
 		copy[bit / 8] ^= (char)(1 << bit % 8);
 	}
@@ -207,11 +208,11 @@ forgeries(void)
 	for (size_t length = 0; length < bytes.length; length++) {
 		if (base64url_encode(arena, (struct slice) { copy, length },
 			&changed) != STATUS_OK ||
-		    !refused(&old_policy, SLICE("c"), changed))
+		    !refused(&old_secrets, SLICE("c"), changed))
 			opened++;
 	}
 	ok(opened == 0, "each shorter box is refused");
-	ok(opens(&old_policy, SLICE("c"), box, SLICE("some text")),
+	ok(opens(&old_secrets, SLICE("c"), box, SLICE("some text")),
 	    "and the box itself opens");
 }
 
@@ -260,21 +261,21 @@ memory(void)
 
 	if (!scarce_possible())
 		return;
-	ok(crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"), &box) ==
+	ok(secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"), &box) ==
 		STATUS_OK,
 	    "a box");
 	do {
 		scarce_after = n;
-		sealed = crypto_seal(
-		    arena, &old_policy, SLICE("c"), SLICE("text"), &other);
+		sealed = secrets_seal(
+		    arena, &old_secrets, SLICE("c"), SLICE("text"), &other);
 		whole = scarce_after >= 0;
 		scarce_after = n;
-		opened = crypto_open(
-		    arena, &rotated_policy, SLICE("c"), box, &plain);
+		opened = secrets_open(
+		    arena, &rotated_secrets, SLICE("c"), box, &plain);
 		whole = whole && scarce_after >= 0;
 		scarce_after = n;
-		forged = crypto_open(
-		    arena, &new_policy, SLICE("c"), box, &other);
+		forged = secrets_open(
+		    arena, &new_secrets, SLICE("c"), box, &other);
 		scarce_after = -1;
 		wrong += forged == STATUS_OK ||
 		    (opened == STATUS_OK &&
@@ -294,14 +295,14 @@ full_pools(void)
 	enum status status = STATUS_INTERNAL;
 	unsigned left = 0;
 
-	if (crypto_seal(arena, &old_policy, SLICE("c"), SLICE("text"), &box) !=
-	    STATUS_OK)
+	if (secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"),
+		&box) != STATUS_OK)
 		return;
 	while (status == STATUS_INTERNAL && left < 100) {
 		struct arena *full = full_arena(left++);
 
-		status = crypto_open(
-		    full, &old_policy, SLICE("c"), box, &plain);
+		status = secrets_open(
+		    full, &old_secrets, SLICE("c"), box, &plain);
 		arena_free(full);
 	}
 	ok(status == STATUS_OK && left > 1, "a full arena opens no box");
@@ -310,8 +311,8 @@ full_pools(void)
 	while (status == STATUS_INTERNAL && left < 100) {
 		struct arena *full = full_arena(left++);
 
-		status = crypto_seal(
-		    full, &old_policy, SLICE("c"), SLICE("text"), &plain);
+		status = secrets_seal(
+		    full, &old_secrets, SLICE("c"), SLICE("text"), &plain);
 		arena_free(full);
 	}
 	ok(status == STATUS_OK && left > 1, "nor does it make one");

@@ -59,8 +59,8 @@ secrets_taken(void)
 {
 	static const struct {
 		const char *entry;
-		const char *keys[SETTINGS_SECRETS_MAX];
-		const char *versions[SETTINGS_SECRETS_MAX];
+		const char *keys[SECRETS_MAX];
+		const char *versions[SECRETS_MAX];
 	} table[] = {
 		{ "BETTER_AUTH_SECRET=" SECRET, { SECRET }, { NULL } },
 		{ "BETTER_AUTH_SECRET=" SECRET "=:,", { SECRET "=:," }, { 0 } },
@@ -105,12 +105,12 @@ secrets_taken(void)
 		bool good = read_entries(entries, &settings) == STATUS_OK;
 		size_t count = 0;
 
-		while (count < SETTINGS_SECRETS_MAX &&
-		    table[i].keys[count] != NULL)
+		while (count < SECRETS_MAX && table[i].keys[count] != NULL)
 			count++;
-		good = good && settings->token.secret_count == count;
+		good = good && settings->policy.secrets.count == count;
 		for (size_t n = 0; good && n < count; n++) {
-			struct secret *secret = &settings->token.secrets[n];
+			struct secret *secret =
+			    &settings->policy.secrets.list[n];
 			const char *version = table[i].versions[n];
 
 			good = slice_equal(
@@ -291,7 +291,8 @@ precedence(void)
 
 		ok(status == table[i].status &&
 			(status == STATUS_OK
-				? slice_equal(settings->token.secrets[0].key,
+				? slice_equal(
+				      settings->policy.secrets.list[0].key,
 				      slice_of(table[i].key)) &&
 				    complaint[0] == '\0'
 				: complains(table[i].key)),
@@ -368,10 +369,11 @@ files(void)
 		    table[i].complaint == NULL ? "" : table[i].complaint);
 		if (table[i].complaint == NULL)
 			ok(status == STATUS_OK &&
-				settings->token.secret_count == 1 &&
-				settings->token.secrets[0].version.data ==
+				settings->policy.secrets.count == 1 &&
+				settings->policy.secrets.list[0].version.data ==
 				    NULL &&
-				slice_equal(settings->token.secrets[0].key,
+				slice_equal(
+				    settings->policy.secrets.list[0].key,
 				    table[i].content),
 			    "file taken: %s", table[i].name);
 		else
@@ -499,9 +501,9 @@ urls(void)
 		status = read_entries(entries, &settings);
 		if (table[i].origin != NULL)
 			ok(status == STATUS_OK &&
-				slice_equal(settings->token.issuer,
+				slice_equal(settings->policy.issuer,
 				    slice_of(table[i].origin)) &&
-				slice_equal(settings->token.audience,
+				slice_equal(settings->policy.audience,
 				    slice_of(table[i].origin)),
 			    "origin: %s", table[i].origin);
 		else
@@ -562,9 +564,9 @@ names(void)
 		status = read_entries(entries, &settings);
 		if (table[i].issuer != NULL)
 			ok(status == STATUS_OK &&
-				slice_equal(settings->token.issuer,
+				slice_equal(settings->policy.issuer,
 				    slice_of(table[i].issuer)) &&
-				slice_equal(settings->token.audience,
+				slice_equal(settings->policy.audience,
 				    slice_of(table[i].audience)),
 			    "names: %s", table[i].name);
 		else
@@ -619,8 +621,8 @@ numbers(void)
 		memcpy(name, table[i].entry, strcspn(table[i].entry, "="));
 		if (table[i].leeway >= 0)
 			ok(status == STATUS_OK &&
-				settings->token.leeway == table[i].leeway &&
-				settings->token.max_lifetime ==
+				settings->policy.leeway == table[i].leeway &&
+				settings->policy.max_lifetime ==
 				    table[i].max_lifetime,
 			    "number: %s", table[i].entry);
 		else

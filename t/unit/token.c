@@ -36,8 +36,8 @@ static struct token_policy
 usual_policy(void)
 {
 	return (struct token_policy) {
-		.secrets = { { .key = key } },
-		.secret_count = 1,
+		.secrets.list = { { .key = key } },
+		.secrets.count = 1,
 		.issuer = SLICE(ISSUER),
 		.audience = SLICE(AUDIENCE),
 		.leeway = 10,
@@ -948,8 +948,7 @@ remembered(void)
 	struct slice other = { copy, token.length };
 	unsigned known = 0;
 
-	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND &&
-		refusal.reason == NULL,
+	ok(recall(cache, token, NOW) == STATUS_NONE && refusal.reason == NULL,
 	    "a token that was not seen is not known");
 	if (verify(token) != STATUS_OK)
 		abort();
@@ -979,10 +978,10 @@ remembered(void)
 
 	for (size_t i = 0; i < token.length; i++) {
 		copy[i] ^= 1;
-		known += recall(cache, other, NOW) != STATUS_NOT_FOUND;
+		known += recall(cache, other, NOW) != STATUS_NONE;
 		copy[i] ^= 1;
 		known += recall(cache, (struct slice) { copy, i }, NOW) !=
-		    STATUS_NOT_FOUND;
+		    STATUS_NONE;
 	}
 	ok(known == 0, "with a byte changed, or less, it is another token");
 
@@ -990,7 +989,7 @@ remembered(void)
 	if (verify(token) != STATUS_OK)
 		abort();
 	token_remember(cache, token, &claims);
-	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND,
+	ok(recall(cache, token, NOW) == STATUS_NONE,
 	    "a very long one is not remembered");
 	cache_free(cache);
 
@@ -998,7 +997,7 @@ remembered(void)
 	token_remember(
 	    cache, mint(SLICE(HEADER), payload_of(changes), key), &claims);
 	ok(recall(cache, mint(SLICE(HEADER), payload_of(changes), key), NOW) ==
-		STATUS_NOT_FOUND,
+		STATUS_NONE,
 	    "nor is one for which there is no room");
 	cache_free(cache);
 }
@@ -1071,18 +1070,18 @@ rotation(void)
 		{ "kid 12 is neither", KID("12"), &old_key, STATUS_OK },
 	};
 
-	policy.secret_count = 2;
-	policy.secrets[0] = (struct secret) { key, SLICE("2") };
-	policy.secrets[1] = (struct secret) { old_key, SLICE("1") };
+	policy.secrets.count = 2;
+	policy.secrets.list[0] = (struct secret) { key, SLICE("2") };
+	policy.secrets.list[1] = (struct secret) { old_key, SLICE("1") };
 	for (size_t i = 0; i < COUNT(table); i++)
 		ok(answered(
 		       mint(table[i].header, usual_payload(), *table[i].secret),
 		       table[i].status, "signature"),
 		    "%s", table[i].name);
 
-	policy.secret_count = 4;
-	policy.secrets[2] = (struct secret) { SLICE("x"), SLICE("7") };
-	policy.secrets[3] = (struct secret) { other_key, SLICE("8") };
+	policy.secrets.count = 4;
+	policy.secrets.list[2] = (struct secret) { SLICE("x"), SLICE("7") };
+	policy.secrets.list[3] = (struct secret) { other_key, SLICE("8") };
 	ok(answered(
 	       mint(SLICE(HEADER), usual_payload(), other_key), STATUS_OK, ""),
 	    "the fourth of four");
