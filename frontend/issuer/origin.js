@@ -1,4 +1,4 @@
-// An origin in its normal form: "https://todo.example", "http://[::1]:3000".
+// The origin of a URL: "https://todo.example", "http://[::1]:3000".
 
 import { isIP } from "node:net";
 import { readNumber, SettingsError } from "./values.js";
@@ -22,34 +22,32 @@ function isHost(host) {
 }
 
 /**
- * The origin, which is the text itself.
+ * The origin of the URL: scheme and host in lower case, and the port unless it
+ * is the scheme's default. A path is not looked at.
  * @param {string} name of the setting
  * @param {string} text
  */
 export function readOrigin(name, text) {
-	const [, scheme, rest] = /^(https?):\/\/(.*)$/s.exec(text) ?? [];
-	if (scheme === undefined || rest === undefined)
+	// Not toLowerCase() of the whole: it makes k of U+212A, too.
+	const lower = text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+	const [, scheme, authority] = /^(https?):\/\/([^/]*)/.exec(lower) ?? [];
+	if (scheme === undefined || authority === undefined)
 		throw new SettingsError(name,
 			"does not begin with https:// or http://");
-	if (/[/?#\\]/.test(rest))
-		throw new SettingsError(name, "has a path, query or fragment: "
-			+ "write scheme, host and port alone, without a / at the end");
-	if (rest.includes("@"))
+	if (authority.includes("@"))
 		throw new SettingsError(name, "has a user or password: "
 			+ "write scheme, host and port alone");
 
-	const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(rest) ?? [];
+	const [, host, port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(authority) ?? [];
 	if (host === undefined || !isHost(host)
 			|| !URL.canParse(`${scheme}://${host}`)
 			|| new URL(`${scheme}://${host}`).host !== host)
-		throw new SettingsError(name, "host is not a name of a-z 0-9 - _ and "
+		throw new SettingsError(name, "host is not a name of A-Z a-z 0-9 - _ and "
 			+ "single dots, an IPv4 address, or an IPv6 address in brackets, "
 			+ "each in its shortest form");
-	if (port === undefined)
-		return text;
-	if (readNumber(name, port, { part: "port", min: 1, max: 65535 })
-			=== DEFAULT_PORTS[scheme])
-		throw new SettingsError(name,
-			`port ${port} is the default of ${scheme}: leave it out`);
-	return text;
+	if (port === undefined
+			|| readNumber(name, port, { part: "port", min: 1, max: 65535 })
+				=== DEFAULT_PORTS[scheme])
+		return `${scheme}://${host}`;
+	return `${scheme}://${host}:${port}`;
 }

@@ -6,7 +6,7 @@
 //     every value         valid UTF-8 without U+FFFD; no white space or control
 //                         character at either end; an empty one is not set
 //     numbers             decimal digits without sign or leading zero
-//     BETTER_AUTH_URL     an origin in normal form: origin.js
+//     BETTER_AUTH_URL     a URL with a host in normal form: origin.js
 //     a secret            32 to 65536 bytes, not Better Auth's default:
 //                         secrets.js
 //     ..._SECRET_FILE     an absolute path; the file holds the secret alone,
