@@ -491,6 +491,62 @@ paths(void)
 	settings_free(NULL);
 }
 
+static char warned[SETTINGS_COMPLAINT_SIZE];
+static unsigned warnings;
+
+static void
+take_warning(const char *warning)
+{
+	snprintf(warned, sizeof(warned), "%s", warning);
+	warnings++;
+}
+
+static void
+misspelt(void)
+{
+	static const struct {
+		const char *entry;
+		const char *warning; /* NULL: none */
+	} table[] = {
+		{ "JWT_ISUER=x",
+		    "JWT_ISUER: no setting has this name; did you mean "
+		    "JWT_ISSUER?" },
+		{ "BETTER_AUTH_SERCET=x",
+		    "BETTER_AUTH_SERCET: no setting has this name; did you "
+		    "mean BETTER_AUTH_SECRET?" },
+		{ "TODO_LOGS",
+		    "TODO_LOGS: no setting has this name; did you mean "
+		    "TODO_LOG?" },
+		{ "TODO_DATABASE=x",
+		    "TODO_DATABASE: no setting has this name" },
+		{ "JWT_=", "JWT_: no setting has this name" },
+		{ "JWT_ISSUER=x", NULL },
+		{ "TODO_READY_FD=3", NULL },
+		{ "BETTER_AUTH_TELEMETRY=0", NULL },
+		{ "TOKEN_LIFETIME=60", NULL },
+		{ "PATH=/bin", NULL },
+		{ "TODO_A_NAME_OF_64_BYTES_OR_MORE_IS_NOT_LIKE_ANY_SETTING_"
+		  "THERE_"
+		  "IS=",
+		    NULL },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char entry[128];
+		char *const environment[] = { entry, NULL };
+
+		snprintf(entry, sizeof(entry), "%s", table[i].entry);
+		warnings = 0;
+		settings_warn(environment, take_warning);
+		if (table[i].warning == NULL)
+			ok(warnings == 0, "no warning for %s", entry);
+		else
+			ok(warnings == 1 &&
+				strcmp(warned, table[i].warning) == 0,
+			    "%s", table[i].warning);
+	}
+}
+
 static void
 scrubbing(void)
 {
@@ -536,6 +592,7 @@ main(void)
 	names();
 	numbers();
 	paths();
+	misspelt();
 	scrubbing();
 	return tap_done();
 }
