@@ -29,8 +29,8 @@ let resolveSignIn: (() => void) | null = null;
 let signedOut = false;
 
 export const auth = createAuthFetch({
-	// Asks for the session first where perhaps nobody is signed in: the browser
-	// logs an error for each 401, which a token without a session is.
+	// Where perhaps nobody is signed in, asks for the session first: it is 200 then,
+	// but a token is 401, and the browser logs an error for each 401.
 	async token() {
 		const { signIn, user } = session.get();
 		if (user && !signIn && !signedOut)
@@ -80,7 +80,7 @@ const ADDRESS = "That is not a whole e-mail address, such as ada@example.org.";
 const TEXTS: Record<string, string> = {
 	INVALID_EMAIL_OR_PASSWORD: "Invalid email or password",
 	INVALID_EMAIL: ADDRESS,
-	// The address is the only value of the form that can have a wrong form.
+	// Of the values that the page sends, only the address can be malformed.
 	VALIDATION_ERROR: ADDRESS,
 	EMAIL_TOO_LONG: "That e-mail address is too long: at most 255 characters.",
 	NAME_TOO_LONG: "That e-mail address is too long: at most 255 characters.",
