@@ -47,7 +47,8 @@ function base64url(value) {
  */
 
 /** @param {Options} options */
-function checkOptions({ secret, kid, issuer, audience, lifetime = 1 }) {
+function checkOptions({ secret, kid, issuer, audience,
+		lifetime = LIFETIME_MAX }) {
 	check(typeof secret === "string" && Buffer.byteLength(secret) >= 32,
 		"secret must be a string of at least 32 bytes");
 	check(kid === undefined || typeof kid === "string" && kid !== ""
