@@ -83,7 +83,8 @@ SKIP: {
 	my $frontend = $stack->frontend;
 	skip "Better Auth is not here", 7 if !defined $frontend;
 	my $sign = <<'END';
-import { createAuth, createDatabase } from "./issuer/auth.js";
+import { createAuth } from "./issuer/auth.js";
+import { createDatabase } from "./issuer/database.js";
 import { readSettings } from "./issuer/settings.js";
 const settings = readSettings(process.env);
 const jwt = createAuth(settings, createDatabase(settings.database)).options.plugins[0];

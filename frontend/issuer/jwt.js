@@ -38,20 +38,17 @@ function base64url(value) {
 }
 
 /**
- * Throws a TypeError if an option is missing or wrong. Otherwise each request for
- * a token would fail, or each token would be refused.
- *
- * @param {object} options
- * @param {string} options.secret the key: its UTF-8 bytes, neither decoded nor
- *     trimmed
- * @param {string | number} [options.kid] the version of the secret when secrets
- *     rotate
- * @param {string} options.issuer for `iss`
- * @param {string} options.audience for `aud`
- * @param {number} [options.lifetime] the longest life of a token, in seconds
+ * @typedef {object} Options
+ * @property {string} secret the key: its UTF-8 bytes, neither decoded nor trimmed
+ * @property {string | number} [kid] the version of the secret when secrets rotate
+ * @property {string} issuer for `iss`
+ * @property {string} audience for `aud`
+ * @property {number} [lifetime] the longest life of a token, in seconds
  */
-export function todoJwt({ secret, kid, issuer, audience,
-		lifetime = LIFETIME_MAX } = /** @type {any} */ ({})) {
+
+/** @param {Options} options */
+function checkOptions({ secret, kid, issuer, audience,
+		lifetime = LIFETIME_MAX }) {
 	check(typeof secret === "string" && Buffer.byteLength(secret) >= 32,
 		"secret must be a string of at least 32 bytes");
 	check(kid === undefined || typeof kid === "string" && kid !== ""
@@ -63,6 +60,16 @@ export function todoJwt({ secret, kid, issuer, audience,
 	check(Number.isSafeInteger(lifetime) && lifetime >= 1
 		&& lifetime <= LIFETIME_MAX,
 		`lifetime must be an integer from 1 to ${LIFETIME_MAX} (seconds)`);
+}
+
+/**
+ * Throws a TypeError if an option is missing or wrong. Otherwise each request for
+ * a token would fail, or each token would be refused.
+ * @param {Options} options
+ */
+export function todoJwt(options = /** @type {any} */ ({})) {
+	checkOptions(options);
+	const { secret, kid, issuer, audience, lifetime = LIFETIME_MAX } = options;
 
 	const header = base64url({ alg: "HS256", typ: "JWT",
 		...(kid !== undefined && { kid: String(kid) }) });

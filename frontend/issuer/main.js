@@ -6,7 +6,8 @@
 import "./signals.js";
 import { rmSync, statSync } from "node:fs";
 import { createConnection } from "node:net";
-import { createAuth, createDatabase, migrate } from "./auth.js";
+import { createAuth, migrate } from "./auth.js";
+import { createDatabase } from "./database.js";
 import { reasonOf } from "./errors.js";
 import { createHandler } from "./handler.js";
 import { log } from "./log.js";
