@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "http/origin.h"
 
-/* More than all settings can take: the kernel bounds one to 128 KiB. */
+/* Enough for all settings: the kernel allows 128 KiB for each. */
 #define ARENA_SIZE ((size_t)4194304)
 
 #define LEEWAY_DEFAULT 10
@@ -31,7 +31,7 @@ struct reading {
 	struct settings *settings;
 };
 
-/* What the program reads. */
+/* The settings. */
 static const char *const own_names[] = {
 	"BETTER_AUTH_SECRET",
 	"BETTER_AUTH_SECRETS",
@@ -45,7 +45,7 @@ static const char *const own_names[] = {
 	"TODO_LOG",
 };
 
-/* What the master hands to a worker. */
+/* The variables that the master sets for a worker. */
 static const char *const handed_names[] = { "TODO_LOG_FD", "TODO_READY_FD",
 	"TODO_RELOAD", "TODO_SETTINGS_FD" };
 
