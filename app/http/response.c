@@ -1,6 +1,6 @@
 #include "http/response.h"
 
-#include "base/json.h"
+#include "base/json_write.h"
 
 struct response
 response_in(struct arena *arena)

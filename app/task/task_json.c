@@ -1,6 +1,7 @@
 #include "task/task_json.h"
 
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/json_check.h"
+#include "base/json_write.h"
 #include "base/utf8.h"
 #include "scarce.h"
 #include "tap.h"
