@@ -6,6 +6,7 @@
  * Content-Type.
  */
 #include "fuzz.h"
+#include "http/entity_tag.h"
 
 /* Does *target* begin with /api/alice/, in whatever way that may be written?
  * Told without request.c. */
@@ -91,7 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 2; i < 4; i++) {
 		struct slice field = lines[i], tag;
 
-		while (request_next_tag(&field, &tag))
+		while (entity_tag_next(&field, &tag))
 			never(tag.length < 2 || tag.data[0] != '"' ||
 			    tag.data[tag.length - 1] != '"');
 	}
