@@ -1,15 +1,16 @@
 /*
- * Goal: whatever method, target and header fields a verified user sends, none
- * leads to another tenant, to a 500 or to an answer that is not whole.
+ * Goal: no method, target and header fields that a user with a valid token
+ * sends reach another tenant or lead to a 500 or an incomplete answer.
  *
- * Input: lines: method, target, If-Match, If-None-Match, Idempotency-Key,
- * Content-Type.
+ * Input: one line each for method, target, If-Match, If-None-Match,
+ * Idempotency-Key and Content-Type.
  */
+
 #include "fuzz.h"
 #include "http/entity_tag.h"
 
-/* Does *target* begin with /api/alice/, in whatever way that may be written?
- * Told without request.c. */
+/* True if *target* begins with /api/alice/, escaped or not; decided without
+ * request.c. */
 static bool
 is_own(const char *target, size_t length)
 {
@@ -58,8 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    : memchr(at, '\n', (size_t)(end - at));
 		size_t length = (size_t)((stop == NULL ? end : stop) - at);
 
-		/* Each ends where memory that may be read ends, but for the NUL
-		 * that stands behind a parameter. */
+		/* Each line has an allocation of its own, with a NUL at the
+		 * end, so that sanitizers find reads after it. */
 		if (length > 0)
 			lines[i].data = arena_copy(
 			    arena, (struct slice) { at, strnlen(at, length) });
@@ -88,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    memcmp(lines[1].data, "/healthz", 8) != 0);
 	never(status == 201);
 
-	/* With its database away the program does not get as far as that. */
+	/* Without a database the program does not read the entity tags. */
 	for (size_t i = 2; i < 4; i++) {
 		struct slice field = lines[i], tag;
 
