@@ -22,9 +22,9 @@
 #define LENGTH_MAX ((size_t)65536)
 
 /*
- * Return *status* after a failure.  libcrypto leaves errors in a queue of the
- * thread.  Left there, the TLS of the database connection would take them for
- * errors of its own.
+ * Clear the error queue of libcrypto and return *status*.  The TLS of the
+ * database connection uses the same queue, and would take errors that are left
+ * there for its own.
  */
 static enum status
 clear_errors(enum status status)

@@ -40,7 +40,7 @@
 /* The longest request id, in bytes.  The ids of nginx have 32. */
 #define REQUEST_ID_MAX 128
 
-/* The pause after accept() fails for want of memory or descriptors. */
+/* The pause after accept() has failed without memory or descriptors. */
 #define ACCEPT_PAUSE_MS 100
 
 struct fcgi {
@@ -248,10 +248,10 @@ accept_request(struct fcgi *fcgi)
 	int error;
 
 	/*
-	 * Accepted here, the connection is to libfcgi a kept one.  Before
-	 * libfcgi reads from a connection that it accepted itself, it makes one
-	 * more system call, to wait for input.  Over TCP libfcgi must accept,
-	 * because it checks the address of the peer.
+	 * libfcgi treats a connection that is accepted here as one that was
+	 * kept, and reads from it at once.  If libfcgi accepted, it would first
+	 * wait for input, by one more system call.  Over TCP libfcgi has to
+	 * accept, because it then checks the address of the peer.
 	 */
 	if (fcgi->is_unix) {
 		fcgx->ipcFd = accept4(LISTENER_FD, NULL, NULL, SOCK_CLOEXEC);
@@ -268,6 +268,9 @@ accept_request(struct fcgi *fcgi)
 enum status
 fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 {
+	static const struct timespec accept_pause = {
+		.tv_nsec = ACCEPT_PAUSE_MS * 1000000L,
+	};
 	FCGX_Request *fcgx = &fcgi->request;
 	int error;
 
@@ -276,14 +279,11 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 	if (error == -EAGAIN || error == -EINTR || error == -ECONNABORTED)
 		return STATUS_NONE;
 	if (error != 0) {
-		/* For want of a descriptor or memory the connection stays in
-		 * the queue, and the next try would fail at once too. */
+		/* Without a descriptor or memory, the connection stays in the
+		 * queue, and the next try would fail at once too. */
 		log_event(LOG_LEVEL_ERROR, "accept", "reason", strerror(-error),
 		    NULL);
-		(void)nanosleep(
-		    &(struct timespec) {
-			.tv_nsec = ACCEPT_PAUSE_MS * 1000000L },
-		    NULL);
+		(void)nanosleep(&accept_pause, NULL);
 		return STATUS_NONE;
 	}
 

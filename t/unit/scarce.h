@@ -33,10 +33,7 @@ static long scarce_after = -1;
 void __gcov_dump(void);
 #endif
 
-/*
- * End a child process whose allocations failed.  Not with exit(), which runs
- * functions of libraries that may have been left in an inconsistent state.
- */
+/* End a child process without exit handlers, but save its coverage counts. */
 static inline _Noreturn void
 scarce_exit(int code)
 {
