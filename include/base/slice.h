@@ -60,8 +60,8 @@ slice_take_until(struct slice *text, char mark, struct slice *taken)
 }
 
 /*
- * True if *a* and *b* have the same bytes.  Not for secrets: the time depends
- * on the first difference.
+ * True if *a* and *b* have the same bytes.  The time depends on where the first
+ * difference is.
  */
 static inline bool
 slice_equal(struct slice a, struct slice b)
