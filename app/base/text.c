@@ -8,7 +8,7 @@
 bool
 text_read_decimal(struct slice text, uint64_t *number)
 {
-	uint64_t sum = 0;
+	uint64_t value = 0;
 
 	if (text.length == 0)
 		return false;
@@ -17,10 +17,10 @@ text_read_decimal(struct slice text, uint64_t *number)
 
 		if (digit > 9)
 			return false;
-		sum = sum > (UINT64_MAX - digit) / 10 ? UINT64_MAX
-						      : sum * 10 + digit;
+		value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX
+							  : value * 10 + digit;
 	}
-	*number = sum;
+	*number = value;
 	return true;
 }
 

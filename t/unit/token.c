@@ -12,7 +12,7 @@
 
 #include "base/base64url.h"
 #include "base/buffer.h"
-#include "base/json.h"
+#include "base/json_write.h"
 #include "full.h"
 #include "scarce.h"
 #include "tap.h"
