@@ -48,22 +48,22 @@ for my $kid ('9', '0', '03', ' 3', '3 ', '3.0', '+3', '-3', '', 'x', '33', '1,2'
 }
 refused($worker, "kid $_ is not a string", $new, $_) for 3, 'null', '["3"]';
 
-# The setting is read as Better Auth reads it.
 sub with ($setting) {
 	$program->worker(BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => $setting)
 }
-taken(with(" 2 : $new , 1:$old"), 'blanks around version, secret and entry', $_) for $new, $old;
-taken(with("2:\t$new\n,\r\n1:$old"), 'tabs and line ends around version, secret and entry', $_)
-    for $new, $old;
-taken(with("2:\xc2\xa0$new\xe2\x80\x83,1:$old"), 'blanks of Unicode around a secret', $new);
 taken(with("2:$new:colon,1:$old"), 'a colon within a secret', "$new:colon");
-my $w = with("02:$new,1x:$old");
-taken($w, 'version 02 is 2', $new, '"2"');
-refused($w, 'version 02 is not 1', $new, '"1"');
-taken($w, 'version 1x is 1', $old, '"1"');
+taken(with("2:$new,1:$old"), 'a blank within a secret', $_) for $new, $old;
+
+# Settings that Better Auth itself would trim, or parse as another number, are refused.
+for my $setting (" 2:$new", "2 :$new", "2: $new", "2:$new ,1:$old", "2:$new, 1:$old", "2:\t$new",
+    "2:$new\n,1:$old", "2:\xc2\xa0$new", "2:$new\xe2\x80\x83,1:$old", "02:$new", "1x:$old") {
+	my %env = (BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => $setting);
+	my ($exit) = $program->run(\%env, '-T');
+	is($exit, 78, 'refused: ' . $setting =~ s/[^!-~]/sprintf '%%%02x', ord $&/egr);
+}
 
 # An empty setting counts as unset.
-$w = $program->worker(BETTER_AUTH_SECRET => $single, BETTER_AUTH_SECRETS => '');
+my $w = $program->worker(BETTER_AUTH_SECRET => $single, BETTER_AUTH_SECRETS => '');
 taken($w, 'an empty BETTER_AUTH_SECRETS leaves BETTER_AUTH_SECRET', $single);
 taken($w, 'with BETTER_AUTH_SECRET alone every kid is accepted', $single, '"7"');
 
@@ -78,9 +78,10 @@ refused(with("2:$new"), 'a token under a secret that was removed', $old, '"1"');
 # The issuer reads the setting itself and signs with the first secret.
 SKIP: {
 	my $frontend = $stack->frontend;
-	skip 'Better Auth is not installed', 9 if !defined $frontend;
+	skip 'Better Auth is not installed', 7 if !defined $frontend;
 	my $sign = <<'END';
-import { createAuth, createDatabase } from "./issuer/auth.js";
+import { createAuth } from "./issuer/auth.js";
+import { createDatabase } from "./issuer/database.js";
 import { readSettings } from "./issuer/settings.js";
 const settings = readSettings(process.env);
 const jwt = createAuth(settings, createDatabase(settings.database)).options.plugins[0];
@@ -88,9 +89,7 @@ console.log(await jwt.options.jwt.sign(JSON.parse(process.argv[1])));
 process.exit(0);
 END
 	my $claims = Token::payload(Token::claims($id, $stack->issuer, $stack->audience));
-	for (["2:$new,1:$old", 2], [" 02 :\t$new , 1:$old", 2], ["1x:$old", 1],
-		["0:$new:colon,2:$old", 0])
-	{
+	for (["2:$new,1:$old", 2], ["1:$old", 1], ["0:$new:colon,2:$old", 0]) {
 		my ($setting, $kid) = @$_;
 		local @ENV{qw(BETTER_AUTH_SECRETS BETTER_AUTH_URL ISSUER_DATABASE ISSUER_SOCKET)} =
 		    ($setting, 'https://todo.example', 'mysql://x@localhost/x', '/x');

@@ -4,21 +4,21 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/cache.h"
-#include "db/db.h"
+#include "base/slice.h"
 #include "http/request.h"
 #include "http/response.h"
-#include "server/settings.h"
 
-/* One request and the answer to it, with all that a handler may use. */
+/*
+ * One request and the answer to it, without the database or a secret.  A
+ * handler that needs the database or a secret takes it as a parameter, so the
+ * type of a function says what the function can reach.
+ */
 struct exchange {
 	struct arena *arena; /* lives as long as the exchange */
-	struct db *db;
-	struct cache *tokens; /* verified under *settings*; or NULL */
-	const struct settings *settings;
 	const struct request *request;
-	struct target target; /* the request's, taken apart */
-	int64_t now;	      /* when it began: microseconds since 1970 */
+	struct target target; /* the parts of the request's target */
+	struct slice id;      /* the raw segment at "{id}"; data NULL if none */
+	int64_t now_us;	      /* the start of the request, since 1970 */
 	struct response response;
 };
 

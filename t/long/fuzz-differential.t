@@ -29,8 +29,8 @@ my %explained = (
 	'form: a segment is not base64url' =>
 	    'Crypt::JWT decodes leniently: padding, other letters, unused bits (RFC 7515)',
 	'form: not three segments' => 'Crypt::JWT accepts an empty segment',
-	'form: the signature is not 32 bytes' => 'Crypt::JWT decodes a signature leniently',
-	'form: empty or longer than 4096 bytes' => 'Crypt::JWT has no limit',
+	'form: signature is not 32 bytes' => 'Crypt::JWT decodes a signature leniently',
+	'form: token is empty or longer than 4096 bytes' => 'Crypt::JWT has no limit',
 	'header: not JSON' => 'its JSON parser accepts repeated members and invalid UTF-8',
 	'header: not an object' => 'the contract requires an object',
 	'header: typ is not JWT' => 'Crypt::JWT does not check typ',
@@ -38,24 +38,36 @@ my %explained = (
 	'header: has crit, b64, zip or cty' =>
 	    'Crypt::JWT inflates zip, and ignores b64, cty and crit (RFC 7515, section 4.1.11)',
 	'payload: not JSON' => 'its JSON parser accepts repeated members, U+0000, lone surrogates',
-	'libjwt: does not take it' => 'Crypt::JWT accepts numbers that are too large',
+	'libjwt: refuses the token' => 'Crypt::JWT accepts numbers that are too large',
 	'payload: not an object' => 'Crypt::JWT is not told to require an object',
-	(map { ("claims: no $_, or no string" => 'Crypt::JWT does not check its type') }
-	    qw(iss sub jti user_id user_email)),
-	(map { ("claims: no $_, or no integer" => 'Crypt::JWT accepts fractions and strings') }
-	    qw(exp iat)),
-	'claims: no aud, or no string or strings' => 'Crypt::JWT accepts an array of anything',
-	'claims: nbf is no integer' => 'Crypt::JWT accepts fractions and strings of digits',
+	(
+		map { ("claims: no $_, or $_ is not a string" =>
+			    'Crypt::JWT does not check its type') }
+		    qw(iss sub jti user_id user_email)
+	),
+	(
+		map { ("claims: no $_, or $_ is not an integer" =>
+			    'Crypt::JWT accepts fractions and strings') } qw(exp iat)
+	),
+	'claims: no aud, or aud is not a string or strings' =>
+	    'Crypt::JWT accepts an array of anything',
+	'claims: nbf is not an integer' => 'Crypt::JWT accepts fractions and strings of digits',
 	'claims: iat is in the future' => 'Crypt::JWT compares floating-point numbers',
 	'claims: nbf is in the future' => 'Crypt::JWT compares floating-point numbers',
-	'claims: expired' => 'Crypt::JWT accepts a floating-point number, or exp equal to now',
-	'claims: lives longer than allowed' => 'Crypt::JWT has no longest lifetime',
-	'claims: another iss' => 'equal for Perl, which compares numbers and strings alike',
-	'claims: another aud' => 'equal for Perl, which compares numbers and strings alike',
-	'claims: user_id is none' => 'a rule of the contract alone',
-	'claims: user_id is not sub' => 'a rule of the contract alone',
-	'claims: jti is empty or too long' => 'a rule of the contract alone',
-	'claims: user_email is empty or too long' => 'a rule of the contract alone',
+	'claims: exp is in the past' =>
+	    'Crypt::JWT accepts a floating-point number, or exp equal to now',
+	'claims: exp - iat is longer than JWT_MAX_LIFETIME' => 'Crypt::JWT has no longest lifetime',
+	'claims: iss is not the configured issuer' =>
+	    'equal for Perl, which compares numbers and strings alike',
+	'claims: aud lacks the configured audience' =>
+	    'equal for Perl, which compares numbers and strings alike',
+	'claims: user_id is empty or longer than 64 bytes' => 'a rule of the contract alone',
+	'claims: user_id has a character outside A-Z a-z 0-9 - . _ ~' =>
+	    'a rule of the contract alone',
+	'claims: user_id is . or ..' => 'a rule of the contract alone',
+	'claims: user_id and sub differ' => 'a rule of the contract alone',
+	'claims: jti is empty or longer than 255 bytes' => 'a rule of the contract alone',
+	'claims: user_email is empty or longer than 320 bytes' => 'a rule of the contract alone',
 );
 
 sub any { $_[rand @_] }

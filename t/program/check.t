@@ -110,7 +110,7 @@ for (['JWT_ISUER', 'JWT_ISSUER'], ['BETTER_AUTH_SERCET', 'BETTER_AUTH_SECRET'],
 	my ($name, $meant) = @$_;
 	my ($exit, undef, $err) = $program->run({ $name => 'x' }, '-T');
 	is($exit, 0, "$name: -T exits 0");
-	my $hint = $meant ? "; is meant: $meant" : '';
+	my $hint = $meant ? "; did you mean $meant?" : '';
 	is($err, "todo-fcgi: warning: $name: no setting has this name$hint\n", "$name: -T warns");
 }
 my @issuers = qw(BETTER_AUTH_TELEMETRY TOKEN_LIFETIME ISSUER_PORT TRUSTED_ORIGINS);
