@@ -33,7 +33,7 @@ package One {
 		my $self = bless { path => "$tmp/" . ++$count . '.sock', err => $err }, $class;
 		$self->{pid} = fork // die $!;
 		if (!$self->{pid}) {
-			open STDOUT, '>', '/dev/null';
+			open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
 			if ($err) { POSIX::dup2(fileno $err, 2) } else { POSIX::close(2) }
 			chdir $stack->dir;
 			%ENV = (PATH => $ENV{PATH}, NODE_OPTIONS => $o{options} // '');

@@ -369,7 +369,7 @@ spew("$dir/todo.cnf", $stack->read('etc/todo.cnf') =~ s/^socket=.*/socket=$dir\/
 my $worker = $stack->program->worker(TODO_DB_DEFAULTS_FILE => "$dir/todo.cnf");
 my ($alice, $bob) = map { $stack->user(client => $stack->fastcgi($worker)) } 1 .. 2;
 poll { $alice->get('/tasks')->status == 200 } 'a worker behind the proxy answers';
-my $row = $alice->task("alice $_") for 1 .. 4;
+$alice->task("alice $_") for 1 .. 4;
 my $own = $alice->task('alice');
 $bob->task("bob $_") for 1 .. 4;
 
@@ -508,7 +508,7 @@ if (is_long()) {
 	my $pid = fork // die $!;
 	if (!$pid) {
 		open STDOUT, '>>', $stack->file('log/mariadb.log') or POSIX::_exit(126);
-		open STDERR, '>&', \*STDOUT;
+		open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 		my $d = $stack->dir;
 		{
 			exec 'mariadbd', '--no-defaults',

@@ -154,7 +154,6 @@ figure( 'slow and wrong peers',
 	my %before = map { $_ => resident($_) } $pool->workers;
 	my ($answered, $refused, $left) = (0, 0, 0);
 	my $start = time;
-	my @open;
 	my $in = IO::Select->new;
 	my %got;
 	my $collect = sub ($timeout) {

@@ -52,7 +52,7 @@ sub under ($name, $requests, $client_of, $disturb) {
 			my $answer = eval { $kinds[$n % 4]->() };
 			$seen{ $answer ? $answer->status : "none: $@" }++;
 		}
-		open my $f, '>', "$stop.$i";
+		open my $f, '>', "$stop.$i" or die $!;
 		return \%seen;
 	});
 	my %all;

@@ -34,7 +34,7 @@ my $staging = Stack->root . '/t/staging';
 my $foreign = fork // die $!;
 if (!$foreign) {
 	open STDOUT, '>>', "$folder/foreign.log" or POSIX::_exit(126);
-	open STDERR, '>&', \*STDOUT;
+	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 	exec @as, qw(mariadbd --no-defaults --skip-networking --tmpdir=/tmp), "--datadir=$there",
 	    "--socket=$there/s", "--pid-file=$there/pid" or POSIX::_exit(127);
 }
@@ -45,7 +45,7 @@ pipe(my $rows, my $write) or die $!;
 my $session = open(my $in, '|-') // die $!;
 if (!$session) {
 	open STDOUT, '>&', $write or POSIX::_exit(126);
-	open STDERR, '>&', \*STDOUT;
+	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 	exec @client or POSIX::_exit(127);
 }
 close $write;
@@ -76,7 +76,7 @@ while ($next < $stages || keys %running) {
 		if (!$pid) {
 			$ENV{STAGING_DIR} = "$folder/s$number";
 			open STDOUT, '>', "$folder/s$number.out" or POSIX::_exit(126);
-			open STDERR, '>&', \*STDOUT;
+			open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 			my $status = system $staging, 'up', '--quiet';
 			# In the long form all stages but the last four are stopped again.
 			system $staging, 'down' if is_long() && $number <= $stages - $at_once;

@@ -36,7 +36,7 @@ sub load ($kills, $kill) {
 				eval {
 					for (1 .. $kills) { $kill->($_); sleep 0.05 }
 				};
-				open my $f, '>', $stop;
+				open my $f, '>', $stop or die $!;
 				die $@ if $@;
 				return {};
 			}

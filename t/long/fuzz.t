@@ -38,7 +38,6 @@ sub mutated ($text) {
 	}
 	return $text;
 }
-my %none;
 sub body () {
 	my $r = rand;
 	return bytes(int rand 200) if $r < .15;

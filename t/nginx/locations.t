@@ -99,7 +99,7 @@ sub beside ($socket, %edit) {
 	close $f;
 	my $pid = fork // die $!;
 	if (!$pid) {
-		open STDERR, '>', "$home/stderr";
+		open STDERR, '>', "$home/stderr" or POSIX::_exit(126);
 		{ exec $nginx, '-p', "$home/", '-e', "$home/error.log", '-c', "$home/nginx.conf" }
 		POSIX::_exit(127);
 	}

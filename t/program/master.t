@@ -85,8 +85,8 @@ sub master ($n, $do, %o) {
 			TODO_LOG => "$self->{dir}/log", TODO_READY_FD => 1, TODO_SETTINGS_FD => 1,
 			%ENV{ grep { /\A(?:AS|UBS)AN_OPTIONS\z/ } keys %ENV }
 		);
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>', '/dev/null';
+		open STDIN, '<', '/dev/null' or POSIX::_exit(98);
+		open STDOUT, '>', '/dev/null' or POSIX::_exit(98);
 		{ no warnings; exec { $program } $o{as} // "$dir/stand-in", '-w', $n }
 		POSIX::_exit(99);
 	}

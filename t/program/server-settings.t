@@ -345,7 +345,7 @@ for (['closed', '>&- 2>&-'], ['full', '>/dev/full 2>&1'],
 	my $pid = fork // die $!;
 	if (!$pid) {
 		setpgrp;
-		open STDOUT, '>', '/dev/null';
+		open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
 		{ exec "$folder/sql/migrate", "--defaults-file=$admin", "--database=$database" }
 		POSIX::_exit(127);
 	}
