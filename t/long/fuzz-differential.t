@@ -202,6 +202,6 @@ for (sort { $stricter{$b} <=> $stricter{$a} } keys %stricter) {
 	is_long() ? diag("  $stricter{$_} x $_: $explained{$_}") : note("$stricter{$_} x $_");
 }
 figure('differential', "$count tokens (FUZZ_SEED=$seed): both take $both, both refuse $neither,"
-    . " ours alone refuses $sum for " . keys(%stricter)
-    . ' explained reasons, ours alone takes ' . @looser);
+    . " the program alone refuses $sum for " . keys(%stricter)
+    . ' explained reasons, the program alone takes ' . @looser);
 done_testing;
