@@ -1,0 +1,37 @@
+package Stage::Pool;
+
+# How spawn-fcgi starts the pool.
+
+use v5.36;
+
+# The product's spawn-fcgi.conf with other values. o: socket (its folder), user,
+# group, workers
+sub configuration ($top, %o) {
+	my $text = Stage::Folder::slurp("$top/spawn-fcgi.conf");
+	$text = Stage::Nginx::replaced('spawn-fcgi.conf', $text,
+		'FCGI_SOCKET=/run/todo-fcgi/' => "FCGI_SOCKET=$o{socket}/",
+		'FCGI_SOCKET_USER=www-data' => "FCGI_SOCKET_USER=$o{user}",
+		'FCGI_SOCKET_GROUP=www-data' => "FCGI_SOCKET_GROUP=$o{group}",
+		'FCGI_USER=todo' => "FCGI_USER=$o{user}", 'FCGI_GROUP=todo' => "FCGI_GROUP=$o{group}");
+	return $text =~ s/^FCGI_WORKERS=.*/FCGI_WORKERS=$o{workers}/mr;
+}
+
+# The command, as in todo-fcgi.service. spawn-fcgi that is not run by root ignores
+# users and groups. pids: spawn-fcgi forks the workers, without a master, and writes
+# their process ids to that file
+sub command ($conf, $program, %o) {
+	my %option = (s => 'SOCKET', M => 'SOCKET_MODE', U => 'SOCKET_USER', G => 'SOCKET_GROUP',
+		b => 'BACKLOG', u => 'USER', g => 'GROUP');
+	my @options = map { ("-$_" => $conf->{"FCGI_$option{$_}"}) }
+	    grep { defined $conf->{"FCGI_$option{$_}"} } qw(s M U G b u g);
+	my @fork = defined $o{pids} ? ('-F', $conf->{FCGI_WORKERS}, '-P', $o{pids}) : '-n';
+	return ('spawn-fcgi', @options, @fork, '--', @$program);
+}
+
+# Where sanitizers report, in a build that has them.
+sub sanitizers ($folder, $undefined = "$folder/ubsan") {
+	return (ASAN_OPTIONS => "log_path=$folder/asan:exitcode=99",
+		UBSAN_OPTIONS => "log_path=$undefined:print_stacktrace=1");
+}
+
+1;
