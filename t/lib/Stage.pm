@@ -267,7 +267,8 @@ sub reload_nginx ($self) {
 # --- the pool and the issuer ------------------------------------------------
 
 sub _settings ($self) {
-	return ($self->assignments('etc/settings.env'), Stage::Pool::sanitizers($self->file('log')));
+	return ($self->assignments('etc/settings.env'),
+		Stage::Pool::sanitizers($self->file('log/asan')));
 }
 
 sub _spec_of_pool ($self) {

@@ -28,10 +28,10 @@ sub command ($conf, $program, %o) {
 	return ('spawn-fcgi', @options, @fork, '--', @$program);
 }
 
-# Where sanitizers report, in a build that has them.
-sub sanitizers ($folder, $undefined = "$folder/ubsan") {
-	return (ASAN_OPTIONS => "log_path=$folder/asan:exitcode=99",
-		UBSAN_OPTIONS => "log_path=$undefined:print_stacktrace=1");
+# Where the sanitizers of a build that has them report.
+sub sanitizers ($report) {
+	return (ASAN_OPTIONS => "log_path=$report:exitcode=99",
+		UBSAN_OPTIONS => "log_path=$report:print_stacktrace=1");
 }
 
 1;
