@@ -53,6 +53,11 @@ sub _lives ($pid, $since) {
 	return $stat{since} == $since && $stat{state} ne 'Z';
 }
 
+# The names of those that were started and not stopped.
+sub running ($self) {
+	return map { m{([^/]+)\.since\z} } glob $self->file('stage/*.since');
+}
+
 # True if all of it runs.
 sub alive ($self, $name) {
 	my @leaders = $self->_leaders($name) or return 0;
