@@ -12,6 +12,7 @@ use File::Basename qw(dirname);
 use Stage::Build;
 use Stage::Certificate;
 use Stage::Database;
+use Stage::Folder qw(assignment digest slurp);
 use Stage::Nginx;
 use Stage::Packages;
 use Stage::Pool;
@@ -27,52 +28,38 @@ our @KNOBS = qw(STAGING_WORKERS STAGING_SPAWN STAGING_ISSUER STAGING_CONFIGURE
 
 # dir: default: $STAGING_DIR, or one for each checkout; tell: as of Stage::Folder
 sub new ($class, %o) {
-	my $dir = $o{dir} // $ENV{STAGING_DIR};
-	$dir = _default_dir() if ($dir // '') eq '';
-	return $class->SUPER::new(%o, dir => $dir);
-}
-
-sub _default_dir () {
 	my $state = $ENV{XDG_STATE_HOME} || ($> == 0 ? '/var/lib'
 	    : ($ENV{HOME} || (getpwuid $>)[7]) . '/.local/state');
-	return "$state/todo-fcgi/staging-" . substr Stage::Folder::digest("$TOP\n"), 0, 8;
+	$o{dir} ||= $ENV{STAGING_DIR}
+	    || "$state/todo-fcgi/staging-" . substr digest("$TOP\n"), 0, 8;
+	return $class->SUPER::new(%o);
 }
 
 # What was chosen now or at an earlier "up": the environment wins, and an empty
 # value is the default again.
 sub recall ($self) {
 	my $dir = $self->dir;
-	my %chosen = -e "$dir/etc/chosen" ? $self->assignments('etc/chosen') : ();
-	defined $ENV{$_} and $chosen{$_} = $ENV{$_} for @SETTINGS, @KNOBS;
-	my $url = $self->{url} = -e "$dir/etc/url" ? $self->read('etc/url') : '';
-	# What "env" printed, handed back, is not a choice.
-	for (qw(JWT_ISSUER JWT_AUDIENCE)) {
-		delete $chosen{$_} if ($chosen{$_} // '') eq $url;
-	}
-	delete $chosen{STAGING_BUILD} if ($chosen{STAGING_BUILD} // '') =~ m{\A\Q$dir\E/};
+	my %chosen = (-e "$dir/etc/chosen" ? $self->assignments('etc/chosen') : (),
+		map { defined $ENV{$_} ? ($_ => $ENV{$_}) : () } @SETTINGS, @KNOBS);
+	$self->{url} = -e "$dir/etc/url" ? $self->read('etc/url') : '';
 	for (keys %chosen) {
 		die "$_: has a line feed in it\n" if $chosen{$_} =~ /\n/;
-		delete $chosen{$_} if $chosen{$_} eq '';
+		# What "env" printed, handed back, is not a choice.
+		delete $chosen{$_} if $chosen{$_} eq ''
+		    || /\AJWT_(?:ISSUER|AUDIENCE)\z/ && $chosen{$_} eq $self->{url}
+		    || /\ASTAGING_BUILD\z/ && $chosen{$_} =~ m{\A\Q$dir\E/};
 	}
 	$self->{chosen} = \%chosen;
-	my $flags = $chosen{STAGING_CONFIGURE} // '';
-	$self->{build} = $chosen{STAGING_BUILD}
-	    // "$dir/build" . ($flags ne '' && '-' . substr Stage::Folder::digest($flags), 0, 8);
+	my $flags = $self->chosen('STAGING_CONFIGURE');
+	$self->{build} = $self->chosen('STAGING_BUILD')
+	    || "$dir/build" . ($flags ne '' && '-' . substr digest($flags), 0, 8);
 	# A build tree of another folder has its issuer beside it.
 	my $beside = dirname($self->{build}) . '/frontend';
 	$self->{frontend} = -d "$beside/node_modules" ? $beside : "$dir/frontend";
 }
 
-sub _keep_chosen ($self) {
-	my $chosen = $self->{chosen};
-	# The secret has a file of its own.
-	$self->put('etc/chosen', join '', map { Stage::Folder::assignment($_, $chosen->{$_}) }
-	    grep { defined $chosen->{$_} && $_ ne 'BETTER_AUTH_SECRET' } @SETTINGS, @KNOBS);
-}
-
 sub chosen ($self, $name, $default = '') { $self->{chosen}{$name} // $default }
 sub url ($self) { $self->{url} }
-sub build ($self) { $self->{build} }
 sub has_issuer ($self) { $self->chosen('STAGING_ISSUER') ne '0' }
 
 # --- all of it --------------------------------------------------------------
@@ -80,8 +67,10 @@ sub has_issuer ($self) { $self->chosen('STAGING_ISSUER') ne '0' }
 sub up ($self) {
 	$self->make;
 	$self->recall;
-	$self->_keep_chosen;
-	Stage::Packages::install($self, 'stage');
+	# The secret has a file of its own.
+	$self->put('etc/chosen', join '', map { assignment($_, $self->chosen($_)) }
+	    grep { $_ ne 'BETTER_AUTH_SECRET' } sort keys $self->{chosen}->%*);
+	Stage::Packages::install($self, qw(build serve issuer));
 	$self->_build;
 	Stage::Certificate::make($self);
 	$self->start_nginx;
@@ -90,9 +79,9 @@ sub up ($self) {
 	Stage::Database::migrate($self, $TOP, $self->_accounts);
 	$self->start_pool;
 	$self->start_issuer if $self->has_issuer;
-	$self->_pool_ready('/healthz');
-	$self->_issuer_ready if $self->has_issuer;
-	$self->_pool_ready('/readyz');
+	$self->_answers('pool', '/healthz');
+	$self->_answers('issuer', '/api/auth/ok') if $self->has_issuer;
+	$self->_answers('pool', '/readyz');
 }
 
 sub down ($self) {
@@ -113,27 +102,27 @@ sub _build ($self) {
 
 # Files for the pool and the issuer.
 sub _configure ($self) {
-	my ($dir, $url, $user, $group) = @$self{qw(dir url user group)};
-	$self->put('etc/secret', $self->chosen('BETTER_AUTH_SECRET'))
-	    if $self->chosen('BETTER_AUTH_SECRET') ne '';
-	$self->made_up('secret');
+	my ($dir, $user, $group) = @$self{qw(dir user group)};
+	my $secret = $self->chosen('BETTER_AUTH_SECRET');
+	$secret ne '' ? $self->put('etc/secret', $secret) : $self->made_up('secret');
 	Stage::Database::options($self, $self->made_up('todo-password'));
-	my $database = 'mysql://better_auth:' . $self->made_up('issuer-password')
-	    . "\@localhost/better_auth?socketPath=$dir/run/mariadb.sock";
-	my @settings = (BETTER_AUTH_SECRET_FILE => "$dir/etc/secret", BETTER_AUTH_URL => $url,
-		TODO_DB_DEFAULTS_FILE => "$dir/etc/todo.cnf",
-		ISSUER_SOCKET => "$dir/run/better-auth.sock", ISSUER_DATABASE => $database,
-		ISSUER_RATE_LIMIT => 'off');
-	for (grep { $_ ne 'BETTER_AUTH_SECRET' } @SETTINGS) {
-		push @settings, $_ => $self->chosen($_) if $self->chosen($_) ne '';
-	}
-	my $text = '';
-	while (my ($name, $value) = splice @settings, 0, 2) {
-		$text .= Stage::Folder::assignment($name, $value);
-	}
-	$self->put('etc/settings.env', $text);
-	$self->put('etc/spawn-fcgi.conf', Stage::Pool::configuration($TOP, socket => "$dir/pool",
-		user => $user, group => $group, workers => $self->chosen('STAGING_WORKERS', 8)));
+	$self->put('etc/settings.env', join '',
+		assignment(BETTER_AUTH_SECRET_FILE => "$dir/etc/secret"),
+		assignment(BETTER_AUTH_URL => $self->{url}),
+		assignment(TODO_DB_DEFAULTS_FILE => "$dir/etc/todo.cnf"),
+		assignment(ISSUER_SOCKET => "$dir/run/better-auth.sock"),
+		assignment(ISSUER_DATABASE => 'mysql://better_auth:' . $self->made_up('issuer-password')
+			. "\@localhost/better_auth?socketPath=$dir/run/mariadb.sock"),
+		assignment(ISSUER_RATE_LIMIT => 'off'),
+		map { $_ ne 'BETTER_AUTH_SECRET' && $self->chosen($_) ne ''
+			? assignment($_, $self->chosen($_)) : () } @SETTINGS);
+	my $pool = Stage::Nginx::replaced('spawn-fcgi.conf', slurp("$TOP/spawn-fcgi.conf"),
+		'FCGI_SOCKET=/run/todo-fcgi/' => "FCGI_SOCKET=$dir/pool/",
+		'FCGI_SOCKET_USER=www-data' => "FCGI_SOCKET_USER=$user",
+		'FCGI_SOCKET_GROUP=www-data' => "FCGI_SOCKET_GROUP=$group",
+		'FCGI_USER=todo' => "FCGI_USER=$user", 'FCGI_GROUP=todo' => "FCGI_GROUP=$group");
+	my $workers = $self->chosen('STAGING_WORKERS', 8);
+	$self->put('etc/spawn-fcgi.conf', $pool =~ s/^FCGI_WORKERS=.*/FCGI_WORKERS=$workers/mr);
 }
 
 # How a test suite or another client reaches it: in this order, as name => value.
@@ -141,15 +130,13 @@ sub environment ($self) {
 	die "nothing was ever up in $self->{dir}\n" if !-e $self->file('etc/settings.env');
 	$self->recall;
 	my %set = $self->assignments('etc/settings.env');
-	my $secret = $self->read('etc/secret');
-	my @secrets;
-	if (my $all = $set{BETTER_AUTH_SECRETS}) {
-		# Of several the first is the one that signs.
-		($secret) = $all =~ /\A(?:[^:,]*:)?\s*([^,]*?)\s*(?:,|\z)/;
-		@secrets = (BETTER_AUTH_SECRETS => $all);
-	}
-	return (@secrets, STAGING_URL => $self->{url}, STAGING_CA => $self->file('etc/ca.pem'),
-		BETTER_AUTH_SECRET => $secret, BETTER_AUTH_URL => $set{BETTER_AUTH_URL},
+	my $all = $set{BETTER_AUTH_SECRETS};
+	# Of several secrets the first is the one that signs.
+	my ($secret) = $all ? $all =~ /\A(?:[^:,]*:)?\s*([^,]*?)\s*(?:,|\z)/
+	    : $self->read('etc/secret');
+	return ($all ? (BETTER_AUTH_SECRETS => $all) : (), STAGING_URL => $self->{url},
+		STAGING_CA => $self->file('etc/ca.pem'), BETTER_AUTH_SECRET => $secret,
+		BETTER_AUTH_URL => $set{BETTER_AUTH_URL},
 		JWT_ISSUER => $set{JWT_ISSUER} || $set{BETTER_AUTH_URL},
 		JWT_AUDIENCE => $set{JWT_AUDIENCE} || $set{BETTER_AUTH_URL},
 		STAGING_DIR => $self->dir, STAGING_BUILD => $self->{build},
@@ -163,7 +150,7 @@ sub start_mariadb ($self) { Stage::Database::start($self, '--innodb-buffer-pool-
 # Each of the two accounts has a password, and the issuer's a database of its own.
 sub _accounts ($self) {
 	my ($todo, $issuer) = map { $self->made_up("$_-password") } qw(todo issuer);
-	return Stage::Folder::slurp("$TOP/sql/grants.sql") . <<~END;
+	return slurp("$TOP/sql/grants.sql") . <<~END;
 		ALTER USER todo\@localhost IDENTIFIED BY '$todo';
 		CREATE DATABASE IF NOT EXISTS better_auth
 			CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -186,7 +173,7 @@ sub _configure_nginx ($self) {
 	my %chosen = ('todo-settings.conf' => [
 		"\$todo_limit_key {\n\tdefault \"\"" => "\$todo_limit_key {\n\tdefault $limit",
 		"\$todo_cors_origins {\n\tdefault \"" => "\$todo_cors_origins {\n\tdefault \"$cors"]);
-	-d "$etc/todo" || mkdir "$etc/todo", 0750 or die "$etc/todo: $!\n";
+	-d "$etc/todo" || mkdir "$etc/todo", 0700 or die "$etc/todo: $!\n";
 	$self->show("$etc/todo");
 	for my $name (Stage::Nginx::names()) {
 		$self->put("etc/todo/$name", Stage::Nginx::replaced($name,
@@ -198,15 +185,11 @@ sub _configure_nginx ($self) {
 		http => "\tinclude todo/todo-settings.conf;\n\tinclude todo/todo-site.conf;"));
 }
 
-sub _nginx ($self, @options) {
-	return [Stage::Nginx::command($self->dir, $self->file('log/nginx-error.log'),
-		$self->file('etc/nginx.conf')), @options];
+sub _nginx ($self) {
+	return Stage::Nginx::command($self->dir, map { $self->file($_) }
+	    qw(log/nginx-error.log etc/nginx.conf));
 }
-
-sub _spec_of_nginx ($self) {
-	return $self->spec((map { $self->file("etc/$_") } qw(nginx.conf cert.pem)),
-		glob $self->file('etc/todo/*'));
-}
+sub _parts_of_nginx ($self) { glob $self->file('etc/{nginx.conf,cert.pem,todo/*}') }
 
 sub start_nginx ($self) {
 	my $log = 'log/nginx-error.log';
@@ -221,37 +204,37 @@ sub start_nginx ($self) {
 		    if $self->{url} eq '' || Stage::Nginx::listens($self->_port);
 		$self->_configure_nginx;
 		$self->progress("Starting nginx at $self->{url}");
-		$self->launch('nginx', $self->_nginx, log => $log);
+		$self->launch('nginx', [$self->_nginx], log => $log);
 		my $deadline = time + 60;
 		while ($self->alive('nginx')) {
 			$self->fail($log, 'nginx does not answer') if time > $deadline;
 			if ($self->_is_our_nginx) {
 				$self->put('etc/url', $self->{url});
-				return $self->specified('nginx', $self->_spec_of_nginx);
+				return $self->remember_parts('nginx', $self->_parts_of_nginx);
 			}
 			pause(0.02);
 		}
 		last if !grep { /Address already in use/ } $self->tail($log, 5);
 		$self->{url} = '';
 	}
-	$self->fail($log, 'nginx did not start ' . $self->read('stage/nginx.launch') =~ s/\n\z//r);
+	$self->fail($log, 'nginx did not start');
 }
 
 # Another stage's nginx may have taken the port meanwhile, but it has another
 # certificate.
 sub _is_our_nginx ($self) {
 	return run([qw(timeout 10 openssl s_client -brief -verify_return_error -CAfile),
-		$self->file('etc/ca.pem'), '-connect', $self->{url} =~ s{.*/}{}r],
-		out => $self->null) == 0;
+		$self->file('etc/ca.pem'), '-connect', '127.0.0.1:' . $self->_port],
+		out => '/dev/null') == 0;
 }
 
-# Returns once there are new workers, if what it reads has changed.
+# Returns once there are new workers, if what nginx reads has changed.
 sub reload_nginx ($self) {
-	my $spec = $self->_spec_of_nginx;
-	return if $self->current('nginx', $spec);
+	my @parts = $self->_parts_of_nginx;
+	return if $self->current('nginx', @parts);
 	$self->progress('Reloading nginx');
 	# It opens the logs, one of which may be a FIFO by now.
-	run(['timeout', 10, $self->_nginx('-t', '-q')->@*], as => $self->services, session => 1) == 0
+	run(['timeout', 10, $self->_nginx, '-t', '-q'], as => $self->services, session => 1) == 0
 	    or die "nginx does not take that configuration\n";
 	my ($pid) = $self->pids('nginx');
 	my %old = map { $_ => 1 } children($pid);
@@ -261,7 +244,7 @@ sub reload_nginx ($self) {
 		$self->fail('log/nginx-error.log', 'nginx does not reload') if time > $deadline;
 		pause(0.02);
 	}
-	$self->specified('nginx', $spec);
+	$self->remember_parts('nginx', @parts);
 }
 
 # --- the pool and the issuer ------------------------------------------------
@@ -271,64 +254,58 @@ sub _settings ($self) {
 		Stage::Pool::sanitizers($self->file('log/asan')));
 }
 
-sub _spec_of_pool ($self) {
-	return $self->spec((map { $self->file("etc/$_") } qw(settings.env spawn-fcgi.conf todo.cnf
-	    secret)), "$self->{build}/todo-fcgi", \$self->chosen('STAGING_SPAWN'));
+sub _parts_of_pool ($self) {
+	return (glob($self->file('etc/{settings.env,spawn-fcgi.conf,todo.cnf,secret}')),
+		"$self->{build}/todo-fcgi", \$self->chosen('STAGING_SPAWN'));
 }
 
 sub start_pool ($self) {
-	my $spec = $self->_spec_of_pool;
-	return if $self->current('pool', $spec);
+	my @parts = $self->_parts_of_pool;
+	return if $self->current('pool', @parts);
 	$self->stop('pool');
 	my %conf = $self->assignments('etc/spawn-fcgi.conf');
+	my %service = (log => 'log/todo.log', as_root => 1);
+	my $program = "$self->{build}/todo-fcgi";
 	$self->progress("Starting the pool of $conf{FCGI_WORKERS} workers");
-	my $fork = $self->chosen('STAGING_SPAWN') eq 'fork';
-	my $pids = $self->file('stage/pool.own-pid');
-	my @program = ("$self->{build}/todo-fcgi", $fork ? () : ('-w', $conf{FCGI_WORKERS}));
-	my @command = Stage::Pool::command(\%conf, \@program, $fork ? (pids => $pids) : ());
-	my $pid = $self->launch('pool', \@command, log => 'log/todo.log', as_root => 1, forks => $fork,
+	if ($self->chosen('STAGING_SPAWN') eq 'fork') {
+		my $pids = $self->file('stage/pool.own-pid');
 		# The standard error of what spawn-fcgi forks would be /dev/null.
-		env => { $fork ? (TODO_LOG => $self->file('log/todo.log')) : (), $self->_settings });
-	if ($fork) {
+		my $pid = $self->launch('pool', [Stage::Pool::command(\%conf, [$program], pids => $pids)],
+			%service, env => { TODO_LOG => $self->file('log/todo.log'), $self->_settings });
 		waitpid $pid, 0;
 		$self->fail('log/todo.log', 'the pool did not start') if $?;
-		$self->remember('pool', split ' ', $self->read('stage/pool.own-pid'));
+		$self->remember('pool', split ' ', slurp($pids));
+	} else {
+		$self->launch('pool',
+			[Stage::Pool::command(\%conf, [$program, '-w', $conf{FCGI_WORKERS}])],
+			%service, env => { $self->_settings });
 	}
-	$self->specified('pool', $spec);
-}
-
-# The master reads its files anew.
-sub reload_pool ($self) {
-	kill HUP => $self->pids('pool');
-	$self->specified('pool', $self->_spec_of_pool);
+	$self->remember_parts('pool', @parts);
 }
 
 sub start_issuer ($self) {
 	my $frontend = $self->{frontend};
-	my $spec = $self->spec((map { $self->file("etc/$_") } qw(settings.env secret)),
-		"$frontend/package-lock.json", glob "$frontend/issuer/*");
-	return if $self->current('issuer', $spec);
+	my @parts = (glob($self->file('etc/{settings.env,secret}')),
+		glob "$frontend/package-lock.json $frontend/issuer/*");
+	return if $self->current('issuer', @parts);
 	$self->stop('issuer');
 	$self->progress('Starting the issuer of tokens');
 	$self->launch('issuer', ["$frontend/node", "$frontend/issuer/main.js"],
 		env => { $self->_settings });
-	$self->specified('issuer', $spec);
+	$self->remember_parts('issuer', @parts);
 }
 
-# A curl of our own certificate authority, with these arguments.
+# A curl that trusts our certificate, with these arguments.
 sub curl ($self, @arguments) {
 	return (qw(curl -q -sS --noproxy * --max-time 10 --cacert), $self->file('etc/ca.pem'),
 		@arguments);
 }
 
-sub _answers ($self, $path) {
-	return run([$self->curl('-f', "$self->{url}$path")], out => $self->null) == 0;
-}
-sub _pool_ready ($self, $path) {
-	$self->until_ready('pool', sub { $self->_answers($path) }, log => 'log/todo.log');
-}
-sub _issuer_ready ($self) {
-	$self->until_ready('issuer', sub { $self->_answers('/api/auth/ok') });
+# Waits until a service answers there with 2xx.
+sub _answers ($self, $name, $path) {
+	my @command = $self->curl('-f', "$self->{url}$path");
+	$self->until_ready($name, sub { run(\@command, out => '/dev/null') == 0 },
+		log => $name eq 'pool' ? 'log/todo.log' : "log/$name.log");
 }
 
 # --- parts of it, for tests that break things -------------------------------
@@ -338,11 +315,14 @@ our %PARTS = (
 	'db-stop' => sub ($self) { $self->stop('mariadb') },
 	'db-start' => \&start_mariadb,
 	'pool-stop' => sub ($self) { $self->stop('pool') },
-	'pool-start' => sub ($self) { $self->start_pool; $self->_pool_ready('/healthz') },
-	'pool-hup' => \&reload_pool,
+	'pool-start' => sub ($self) { $self->start_pool; $self->_answers('pool', '/healthz') },
+	'pool-hup' => sub ($self) {
+		kill HUP => $self->pids('pool');
+		$self->remember_parts('pool', $self->_parts_of_pool);
+	},
 	'pool-pid' => sub ($self) { print map { "$_\n" } $self->pids('pool') },
 	'issuer-stop' => sub ($self) { $self->stop('issuer') },
-	'issuer-start' => sub ($self) { $self->start_issuer; $self->_issuer_ready },
+	'issuer-start' => sub ($self) { $self->start_issuer; $self->_answers('issuer', '/api/auth/ok') },
 	'nginx-reload' => \&reload_nginx,
 	status => sub ($self) {
 		for my $name (qw(mariadb issuer pool nginx)) {

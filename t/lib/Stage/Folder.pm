@@ -15,20 +15,20 @@ package Stage::Folder;
 # When another user runs it, the services run as that user.
 
 use v5.36;
+use Exporter qw(import);
 use Fcntl qw(LOCK_EX O_NONBLOCK O_RDONLY);
 use File::Path ();
 use IPC::Open2 qw(open2);
 use Stage::Process qw(as_user output run);
 
+our @EXPORT_OK = qw(slurp random digest assignment);
 my $SERVICES = 'todo-staging';
-my $MARK = '.staging';
 
 # dir: where; tell: what to do with a line about progress
 sub new ($class, %o) {
 	my ($user, $group) = $> == 0 ? ($SERVICES, $SERVICES)
 	    : (scalar getpwuid $>, scalar getgrgid $) + 0);
-	my $dir = output('realpath', '-m', '--', $o{dir});
-	chomp $dir;
+	chomp(my $dir = output('realpath', '-m', '--', $o{dir}));
 	return bless { tell => sub ($text) { }, %o, dir => $dir, user => $user, group => $group },
 	    $class;
 }
@@ -42,7 +42,7 @@ sub services ($self) {
 	return $> == 0 ? $self->{services} //= [(getpwnam $SERVICES)[2, 3]] : undef;
 }
 
-sub was_made ($self) { -e $self->file($MARK) }
+sub was_made ($self) { -e $self->file('.staging') }
 
 # Makes the folder or what it lacks, and locks it.
 sub make ($self) {
@@ -52,26 +52,22 @@ sub make ($self) {
 	die "$dir: only letters, digits and _./+- in its name, please\n"
 	    if $dir =~ m{[^A-Za-z0-9_./+-]};
 	File::Path::make_path($dir);
-	-o $dir && !-l $dir
-	    or die "$dir belongs to another user: name another STAGING_DIR\n";
-	opendir my $entries, $dir or die "$dir: $!\n";
+	die "$dir belongs to another user: name another STAGING_DIR\n" if !-o $dir || -l $dir;
 	die "$dir holds other things: name another STAGING_DIR\n"
-	    if !$self->was_made && grep { !/\A\.\.?\z/ } readdir $entries;
-	open my $mark, '>>', $self->file($MARK) or die "$dir/$MARK: $!\n";
-	# Only root could have put a link into a folder of root's.
+	    if !$self->was_made && output('ls', '-A', '--', $dir) ne '';
+	open my $mark, '>>', $self->file('.staging') or die "$dir/.staging: $!\n";
 	_make_user() if $> == 0;
-	my @parts = map { $self->file($_) } qw(etc stage pool run log tmp);
-	my ($etc, undef, $pool, @written) = @parts;
+	# Only root could have put a link into a folder of root's.
+	my ($etc, $pool, $stage, @written) = my @parts = map { $self->file($_) }
+	    qw(etc pool stage run log tmp);
 	chmod 0700, $dir;
 	-d || mkdir $_, 0700 or die "$_: $!\n" for @parts;
 	if (my $ids = $self->services) {
-		my ($uid, $gid) = @$ids;
 		my $data = $self->file('data');
 		die "$dir was made by an older t/staging, for another user: remove it, or name "
-		    . "another STAGING_DIR\n" if -d $data && (stat _)[4] != $uid;
-		chown 0, $gid, $dir, $etc, $pool;
-		chown $uid, $gid, @written;
-		chmod 0750, $dir, $etc, $pool;
+		    . "another STAGING_DIR\n" if -d $data && (stat _)[4] != $ids->[0];
+		$self->show($_) for $dir, $etc, $pool;
+		chown @$ids, @written;
 	}
 	run(['test', '-x', $dir], as => $self->services) == 0
 	    or die "$self->{user}, as whom the services run, cannot get to $dir\n";
@@ -80,13 +76,9 @@ sub make ($self) {
 
 # Several stages may find the user missing at once.
 sub _make_user () {
-	return if getpwnam $SERVICES;
 	my $lock = _locked('/run/todo-fcgi-staging.lock');
-	run(['sh', '-c', <<~'END', 'sh', $SERVICES]) == 0
-		getent passwd "$1" >/dev/null ||
-			exec useradd --system --user-group --no-create-home \
-				--home-dir /nonexistent --shell /usr/sbin/nologin "$1"
-		END
+	getpwnam $SERVICES or run([qw(useradd --system --user-group --no-create-home --home-dir
+		/nonexistent --shell /usr/sbin/nologin), $SERVICES]) == 0
 	    or die "the system user $SERVICES could not be made\n";
 }
 
@@ -99,7 +91,7 @@ sub _locked ($path) {
 # One verb at a time; the services do not inherit the lock.
 sub lock ($self) {
 	die "nothing was ever up in $self->{dir}\n" if !$self->was_made;
-	$self->{lock} //= _locked($self->file($MARK));
+	$self->{lock} //= _locked($self->file('.staging'));
 }
 sub release ($self) { delete $self->{lock} }
 
@@ -107,8 +99,7 @@ sub release ($self) { delete $self->{lock} }
 # Returns its path.
 sub put ($self, $name, $text) {
 	my $path = $self->file($name);
-	return $path if -f $path && $self->read($name) eq $text;
-	unlink "$path.new";
+	return $path if -f $path && slurp($path) eq $text;
 	my $mask = umask 0077;
 	open my $f, '>', "$path.new" or die "$path.new: $!\n";
 	umask $mask;
@@ -126,13 +117,11 @@ sub show ($self, $path) {
 	chmod -d $path ? 0750 : 0640, $path;
 }
 
-# Gives the services a folder of their own.
-sub give ($self, $path) {
-	mkdir $path, 0700 or die "$path: $!\n";
-	my $ids = $self->services or return;
-	chown @$ids, $path;
+sub slurp ($path) {
+	open my $f, '<', $path or die "$path: $!\n";
+	local $/;
+	return <$f> // '';
 }
-
 # A file in etc or stage, which no service can write.
 sub read ($self, $name) { slurp($self->file($name)) }
 
@@ -141,53 +130,38 @@ sub random ($bytes) {
 	sysread $random, my ($text), $bytes;
 	return unpack 'H*', $text;
 }
-
 # A random text that stays the same in this folder.
 sub made_up ($self, $name) {
 	$self->put("etc/$name", random(24)) if !-s $self->file("etc/$name");
 	return $self->read("etc/$name");
 }
 
-# Assignments that a shell reads too: written as NAME='value'; a value of one word
-# may stand without the apostrophes.
-sub assignment ($name, $value) { "$name='" . ($value =~ s/'/'\\''/gr) . "'\n" }
-sub assignments ($self, $name) {
-	my %value;
-	for (split /\n/, $self->read($name)) {
-		my ($variable, $value) = /\A(\w+)=(.*)\z/ or next;
-		$value =~ s/'\\''/'/g if $value =~ s/\A'(.*)'\z/$1/;
-		$value{$variable} = $value;
-	}
-	return %value;
-}
-
-sub slurp ($path) {
-	open my $f, '<', $path or die "$path: $!\n";
-	local $/;
-	return <$f> // '';
-}
-
-sub null ($self) {
-	open my $null, '+<', '/dev/null' or die "/dev/null: $!\n";
-	return $null;
-}
-
 sub digest ($text) {
 	my $pid = open2(my $out, my $in, 'sha256sum');
 	print {$in} $text;
 	close $in;
-	my $line = <$out>;
+	my $digest = substr <$out>, 0, 64;
 	waitpid $pid, 0;
-	return substr $line, 0, 64;
+	return $digest;
+}
+
+# Assignments that a shell reads too: written as NAME='value'; a value of one word
+# may stand without the apostrophes.
+sub assignment ($name, $value) { "$name='" . ($value =~ s/'/'\\''/gr) . "'\n" }
+sub assignments ($self, $name) {
+	return map {
+		my ($variable, $value) = /\A(\w+)=(.*)\z/;
+		$value =~ s/'\\''/'/g if defined $value && $value =~ s/\A'(.*)'\z/$1/;
+		defined $variable ? ($variable => $value) : ();
+	} split /\n/, $self->read($name);
 }
 
 # The last lines of a log. A service's log is opened as that service's user, since
 # root would follow a link that the service left there.
 sub tail ($self, $name, $lines = 15) {
-	my $user = $name =~ m{\Alog/} ? $self->services : undef;
 	my $log;
-	as_user($user, sub { sysopen $log, $self->file($name), O_RDONLY | O_NONBLOCK })
-	    && -f $log or return;
+	as_user($name =~ m{\Alog/} ? $self->services : undef,
+		sub { sysopen $log, $self->file($name), O_RDONLY | O_NONBLOCK }) && -f $log or return;
 	seek $log, -65536, 2 if -s _ > 65536;
 	my @lines = <$log>;
 	return @lines > $lines ? @lines[-$lines .. -1] : @lines;
@@ -202,8 +176,7 @@ sub fail ($self, $log, $message) {
 # Runs a command to its end with its output in a log, and dies if it fails.
 # o: those of Stage::Process::start
 sub must ($self, $log, $failure, $command, %o) {
-	open my $out, '>>', $self->file($log) or die $self->file($log) . ": $!\n";
-	run($command, %o, out => $out) == 0 or $self->fail($log, $failure);
+	run($command, %o, out => $self->file($log)) == 0 or $self->fail($log, $failure);
 }
 
 1;

@@ -7,11 +7,12 @@ use v5.36;
 use Cwd ();
 use File::Basename qw(dirname);
 use IO::Socket::INET;
+use Stage::Folder qw(slurp);
 
 my $FILES = Cwd::abs_path(dirname(__FILE__) . '/../../../nginx');
 
 sub names () { map { s{.*/}{}r } glob "$FILES/*.conf" }
-sub product ($name) { Stage::Folder::slurp("$FILES/$name") }
+sub product ($name) { slurp("$FILES/$name") }
 
 # Replaces sample values, each of which must be there.
 sub replaced ($name, $text, @replace) {
@@ -21,8 +22,8 @@ sub replaced ($name, $text, @replace) {
 	return $text;
 }
 
-# What an operator has to set in a file, as sample => value. o: pool, issuer: the
-# folders of their sockets; port; certificate: its folder
+# What an operator has to set in a file, as sample => value. pool, issuer: the folders
+# of their sockets; port; certificate: its folder
 sub operator ($name, %o) {
 	return ('unix:/run/todo-fcgi/' => "unix:$o{pool}/",
 		'unix:/run/todo-issuer/' => "unix:$o{issuer}/") if $name eq 'todo-settings.conf';
@@ -33,30 +34,25 @@ sub operator ($name, %o) {
 	return;
 }
 
-# What only a stage has to: where the log and the page are.
+# What else a stage has to: where the log and the page are.
 sub moved ($name, %o) {
 	return if $name ne 'todo-server.conf';
-	return ('/var/log/nginx/todo-access.log' => $o{log},
-		'/usr/share/todo-fcgi/page' => $o{page});
+	return ('/var/log/nginx/todo-access.log' => $o{log}, '/usr/share/todo-fcgi/page' => $o{page});
 }
 
 # run: the folder of what nginx makes; log; workers; main, http: more lines
 sub main_file (%o) {
-	my $temp = join "\n\t", map { "${_}_temp_path $o{run}/$_;" }
-	    qw(client_body proxy fastcgi uwsgi scgi);
-	return <<~END;
-	worker_processes $o{workers};
-	daemon off;
-	@{[$o{main} // '']}
-	pid $o{run}/nginx.conf-pid;
-	error_log $o{log};
-	events { worker_connections 1024; }
-	http {
-		include /etc/nginx/mime.types;
-		$temp
-	$o{http}
-	}
-	END
+	my @temp = map { "\t${_}_temp_path $o{run}/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi);
+	return <<~"END" . join '', @temp, $o{http}, "\n}\n";
+		@{[$o{main} // '']}
+		worker_processes $o{workers};
+		daemon off;
+		pid $o{run}/nginx.conf-pid;
+		error_log $o{log};
+		events { worker_connections 1024; }
+		http {
+			include /etc/nginx/mime.types;
+		END
 }
 
 sub command ($dir, $log, $config) { ('nginx', '-p', "$dir/", '-e', $log, '-c', $config) }

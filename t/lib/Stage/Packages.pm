@@ -6,47 +6,41 @@ package Stage::Packages;
 use v5.36;
 use Stage::Process qw(run);
 
-# Each package, a program or a file that shows it is there wherever it came from,
-# and who needs it: stage, tests, bench, or one contestant of the benchmark.
-my $PYTHON = '/usr/lib/python3/dist-packages';
-my @LIST = map { [split] } split /\n/, <<"END";
-autoconf               autoconf                               stage bench
-automake               automake                               stage bench
-ca-certificates        /etc/ssl/certs/ca-certificates.crt     stage tests
-chromium               chromium                               tests
-curl                   curl                                   stage
-fonts-dejavu-core      /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf  tests
-gcc                    gcc                                    stage bench
-libc6-dev              /usr/include/stdio.h                   stage bench
-libcrypt-jwt-perl      /usr/share/perl5/Crypt/JWT.pm          tests
-libfcgi-dev            /usr/include/fcgiapp.h                 stage bench
-libio-socket-ssl-perl  /usr/share/perl5/IO/Socket/SSL.pm      tests bench
-libjson-c-dev          /usr/include/json-c/json.h             stage bench
-libjwt-dev             /usr/include/jwt.h                     stage bench
-libmariadb-dev         /usr/include/mariadb/mysql.h           stage bench
-libssl-dev             /usr/include/openssl/evp.h             stage bench
-make                   make                                   stage bench
-mariadb-client-core    mariadb                                stage tests bench
-mariadb-server-core    mariadbd                               stage bench
-nginx                  nginx                                  stage bench
-nodejs                 node                                   stage tests
-npm                    npm                                    stage tests fastify
-openssl                openssl                                stage bench
-perl                   prove                                  stage tests bench
-pkg-config             pkg-config                             stage bench
-spawn-fcgi             spawn-fcgi                             stage bench
-valgrind               valgrind                               tests
-python3-fastapi        $PYTHON/fastapi                        fastapi fastapi_raw
-python3-jwt            $PYTHON/jwt                            fastapi fastapi_raw
-python3-aiomysql       $PYTHON/aiomysql                       fastapi fastapi_raw
-python3-httptools      $PYTHON/httptools                      fastapi fastapi_raw
-python3-uvloop         $PYTHON/uvloop                         fastapi fastapi_raw
-uvicorn                uvicorn                                fastapi fastapi_raw
-libulfius-dev          /usr/include/ulfius.h                  ulfius
-librhonabwy-dev        /usr/include/rhonabwy.h                ulfius
-libhoel-dev            /usr/include/hoel.h                    ulfius
-libyder-dev            /usr/include/yder.h                    ulfius
-END
+my %NEEDED = (
+	build => [qw(autoconf automake gcc libc6-dev libfcgi-dev libjson-c-dev libjwt-dev
+		libmariadb-dev libssl-dev make pkg-config)],
+	serve => [qw(mariadb-client-core mariadb-server-core nginx openssl perl spawn-fcgi)],
+	issuer => [qw(ca-certificates curl nodejs npm)],
+	tests => [qw(ca-certificates chromium fonts-dejavu-core libcrypt-jwt-perl
+		libio-socket-ssl-perl mariadb-client-core nodejs npm perl valgrind)],
+	bench => ['libio-socket-ssl-perl'],
+	# The contestants of the benchmark.
+	(map { $_ => [qw(python3-fastapi python3-jwt python3-aiomysql uvicorn python3-uvloop
+		python3-httptools)] } qw(fastapi fastapi_raw)),
+	fastify => ['npm'],
+	ulfius => [qw(libulfius-dev librhonabwy-dev libhoel-dev libyder-dev)],
+);
+
+# The program or the file that shows a package to be there, wherever it came from,
+# where that is not a program of the same name.
+my %SIGN = (
+	'ca-certificates' => '/etc/ssl/certs/ca-certificates.crt',
+	'fonts-dejavu-core' => '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf',
+	'libc6-dev' => '/usr/include/stdio.h',
+	'libcrypt-jwt-perl' => '/usr/share/perl5/Crypt/JWT.pm',
+	'libfcgi-dev' => '/usr/include/fcgiapp.h',
+	'libio-socket-ssl-perl' => '/usr/share/perl5/IO/Socket/SSL.pm',
+	'libjson-c-dev' => '/usr/include/json-c/json.h',
+	'libmariadb-dev' => '/usr/include/mariadb/mysql.h',
+	'libssl-dev' => '/usr/include/openssl/evp.h',
+	'mariadb-client-core' => 'mariadb',
+	'mariadb-server-core' => 'mariadbd',
+	nodejs => 'node',
+	perl => 'prove', # perl-base has none
+	(map { ("lib$_-dev" => "/usr/include/$_.h") } qw(jwt ulfius rhonabwy hoel yder)),
+	(map { ("python3-$_" => "/usr/lib/python3/dist-packages/$_") }
+		qw(fastapi jwt aiomysql uvloop httptools)),
+);
 
 # Run by root, perhaps through sudo. What is installed must neither start services
 # nor restart those that run: policy-rc.d is Debian's way to say so.
@@ -72,34 +66,28 @@ my $AS_ROOT = <<'END';
 END
 
 sub _is_there ($sign) {
-	return -e $sign if $sign =~ m{\A/};
-	return scalar grep { -x "$_/$sign" } split /:/, $ENV{PATH};
+	return $sign =~ m{\A/} ? -e $sign : scalar grep { -x "$_/$sign" } split /:/, $ENV{PATH};
 }
 
-# Those missing of what these (stage, tests...) need.
-sub missing (@needed_by) {
-	my %wanted = map { $_ => 1 } @needed_by;
-	return map { $_->[0] } grep {
-		my (undef, $sign, @by) = @$_;
-		grep({ $wanted{$_} } @by) && !_is_there($sign);
-	} @LIST;
+# Those missing of what these (build, serve...) need.
+sub missing (@purposes) {
+	my %wanted = map { $_ => 1 } map { ($NEEDED{$_} // [])->@* } @purposes;
+	return grep { !_is_there($SIGN{$_} // $_) } sort keys %wanted;
 }
 
-sub install ($folder, @needed_by) {
-	my @missing = missing(@needed_by) or return;
+sub install ($folder, @purposes) {
+	my @missing = missing(@purposes) or return;
 	print STDERR "Installing with apt, no service of theirs is started: @missing\n";
 	_is_there('apt-get') or die "there is no apt-get here\n";
-	my @sudo = $> == 0 ? () : qw(sudo -n);
-	$folder->must('stage/apt.log', 'the packages could not be installed '
-		. "(by hand: apt-get install @missing)",
-		[@sudo, 'sh', '-c', $AS_ROOT, 'sh', @missing]);
+	$folder->must('stage/apt.log', 'the packages could not be installed (by hand: apt-get '
+		. "install @missing)", [$> == 0 ? () : qw(sudo -n), 'sh', '-c', $AS_ROOT, 'sh', @missing]);
 }
 
 # Exactly what the lock file of a folder names. None of their scripts is run.
 sub npm ($folder, $in) {
 	my ($done, $lock) = ("$in/node_modules/.package-lock.json", "$in/package-lock.json");
 	return if -e $done && (stat $done)[9] > (stat $lock)[9];
-	print STDERR "Installing with npm: what ", $lock =~ s{\A\Q$folder->{dir}\E/}{}r, " names\n";
+	print STDERR "Installing with npm: what $lock names\n" =~ s{ \Q$folder->{dir}\E/}{ }r;
 	$folder->must('stage/npm.log', 'npm could not install them', [qw(npm ci --ignore-scripts
 		--no-audit --no-fund --no-update-notifier)], cwd => $in);
 	utime undef, undef, $done;

@@ -4,21 +4,9 @@ package Stage::Pool;
 
 use v5.36;
 
-# The product's spawn-fcgi.conf with other values. o: socket (its folder), user,
-# group, workers
-sub configuration ($top, %o) {
-	my $text = Stage::Folder::slurp("$top/spawn-fcgi.conf");
-	$text = Stage::Nginx::replaced('spawn-fcgi.conf', $text,
-		'FCGI_SOCKET=/run/todo-fcgi/' => "FCGI_SOCKET=$o{socket}/",
-		'FCGI_SOCKET_USER=www-data' => "FCGI_SOCKET_USER=$o{user}",
-		'FCGI_SOCKET_GROUP=www-data' => "FCGI_SOCKET_GROUP=$o{group}",
-		'FCGI_USER=todo' => "FCGI_USER=$o{user}", 'FCGI_GROUP=todo' => "FCGI_GROUP=$o{group}");
-	return $text =~ s/^FCGI_WORKERS=.*/FCGI_WORKERS=$o{workers}/mr;
-}
-
-# The command, as in todo-fcgi.service. spawn-fcgi that is not run by root ignores
-# users and groups. pids: spawn-fcgi forks the workers, without a master, and writes
-# their process ids to that file
+# The command, as in todo-fcgi.service, with the values of a spawn-fcgi.conf. Not run
+# by root, spawn-fcgi ignores users and groups. pids: spawn-fcgi forks the workers,
+# without a master, and writes their process ids to that file
 sub command ($conf, $program, %o) {
 	my %option = (s => 'SOCKET', M => 'SOCKET_MODE', U => 'SOCKET_USER', G => 'SOCKET_GROUP',
 		b => 'BACKLOG', u => 'USER', g => 'GROUP');

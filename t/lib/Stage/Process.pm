@@ -1,37 +1,32 @@
 package Stage::Process;
 
-# Starting processes, and what the kernel says of them. Like all of Stage, this
-# needs no more of Perl than Debian's perl-base has.
+# Starting processes, and what the kernel says of them. All of Stage needs no more
+# of Perl than Debian's perl-base has.
 
 use v5.36;
 use Exporter qw(import);
-use Fcntl qw(O_APPEND O_CREAT O_NONBLOCK O_WRONLY);
 use POSIX ();
 
 our @EXPORT_OK = qw(start run output stat_of children pause as_user);
 
 sub pause ($seconds) { select undef, undef, undef, $seconds }
 
-# Runs a block with the effective user and groups of `ids` (uid, gid), for opening
-# a file where that user may have put a link. Without ids: as who we are.
+# Runs a block with the effective ids of another user (uid, gid), who may have put a
+# link in place of the file that the block opens. The block must not die.
 sub as_user ($ids, $block) {
 	return $block->() if !$ids;
 	my ($uid, $groups) = ($>, $));
 	$) = "$ids->[1] $ids->[1]";
 	$> = $ids->[0];
-	my @result = eval { $block->() };
-	my $error = $@;
+	my $result = $block->();
 	$> = $uid;
 	$) = $groups;
-	die $error if $error;
-	return wantarray ? @result : $result[0];
+	return $result;
 }
 
 # Starts a command and returns its process id.
-#   in, out, err  handles; default: /dev/null, ours, `out`
-#   log           a file that takes both outputs; `as` opens it, and does not wait
-#                 for the reader of a FIFO
-#   as            [uid, gid] whom it runs as; log_as: who only opens the log
+#   in, out, err  handles or names of files; default: /dev/null, ours, `out`
+#   as            [uid, gid] whom it runs as
 #   env           its whole environment; default: ours
 #   cwd           its working directory
 #   session       leads a session of its own, away from our terminal
@@ -43,24 +38,15 @@ sub start ($command, %o) {
 	POSIX::_exit(127);
 }
 
+# In the child.
 sub _enter (%o) {
 	POSIX::setsid() if $o{session};
 	!defined $o{cwd} || chdir $o{cwd} or die "$o{cwd}: $!\n";
-	my $in = $o{in};
-	$in || open $in, '<', '/dev/null' or die "/dev/null: $!\n";
-	my ($out, $err) = ($o{out}, $o{err} // $o{out});
-	if (defined $o{log}) {
-		umask 0027;
-		as_user($o{log_as} // $o{as}, sub {
-			sysopen $out, $o{log}, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0640
-			    or die "$o{log}: $!\n";
-		});
-		umask 0022;
-		$err = $out;
-	}
-	my @redirect = ([$in, 0], [$out, 1], [$err, 2]);
-	for (grep { $_->[0] } @redirect) {
-		POSIX::dup2(fileno $_->[0], $_->[1]) // die "dup2: $!\n";
+	my @to = ($o{in} // '/dev/null', $o{out}, $o{err} // $o{out});
+	for my $fd (grep { defined $to[$_] } 0 .. 2) {
+		my $file = ref $to[$fd] ? $to[$fd] : undef;
+		$file || open $file, $fd ? '>>' : '<', $to[$fd] or die "$to[$fd]: $!\n";
+		POSIX::dup2(fileno $file, $fd) // die "dup2: $!\n";
 	}
 	if ($o{as}) {
 		my ($uid, $gid) = $o{as}->@*;
@@ -73,8 +59,7 @@ sub _enter (%o) {
 
 # Runs a command to its end and returns $?.
 sub run ($command, %o) {
-	my $pid = start($command, %o);
-	waitpid $pid, 0;
+	waitpid start($command, %o), 0;
 	return $?;
 }
 
@@ -88,7 +73,7 @@ sub output (@command) {
 }
 
 # State, session, processor time in ticks, and the tick at which it began, of a
-# process; an empty list if there is none of that number.
+# process; an empty list if there is no process of that number.
 sub stat_of ($pid) {
 	open my $f, '<', "/proc/$pid/stat" or return;
 	my @stat = split ' ', (<$f> // return) =~ s/\A.*\) //sr;
