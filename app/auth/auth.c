@@ -43,11 +43,11 @@ auth_identify(struct arena *arena, const struct token_policy *policy,
 		return STATUS_INTERNAL;
 	claims = &verified->claims;
 
-	status = STATUS_NOT_FOUND;
+	status = STATUS_NONE;
 	if (tokens != NULL)
 		status = token_recall(
 		    tokens, policy, token, now, refusal, claims);
-	if (status == STATUS_NOT_FOUND) {
+	if (status == STATUS_NONE) {
 		status = token_verify(
 		    arena, policy, token, now, refusal, claims);
 		if (status == STATUS_OK && tokens != NULL)

@@ -1,5 +1,7 @@
 #include "auth/tenant.h"
 
+#include "auth/auth.h"
+#include "base/arena.h"
 #include "http/request.h"
 
 struct tenant {

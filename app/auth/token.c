@@ -486,7 +486,7 @@ token_recall(const struct cache *cache, const struct token_policy *policy,
 	*refusal = (struct token_refusal) { 0 };
 	if (token.length > REMEMBERED_MAX ||
 	    (kept = cache_find(cache, token)) == NULL)
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	times = (struct claims) {
 		.exp = kept->exp,
 		.iat = kept->iat,

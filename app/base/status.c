@@ -51,6 +51,10 @@ static const struct status_answer answers[STATUS_COUNT] = {
 	    "The request could not be answered" },
 	[STATUS_UNAVAILABLE] = { 503, "Service Unavailable", "unavailable",
 	    "The database is not available; try again" },
+
+	/* A handler that returns STATUS_NONE is a fault of this program. */
+	[STATUS_NONE] = { 500, "Internal Server Error", "internal",
+	    "The request could not be answered" },
 };
 
 const struct status_answer *

@@ -7,36 +7,35 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <errmsg.h>
 #include <mysql.h>
-#include <mysqld_error.h>
 
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "db/db_error.h"
 
 /*
- * A step, sending something and waiting for all of the answer, may take a
- * second.  A request begins none when it has used up its time, so it takes less
- * than two in all.  (But for a list of hosts that are all away: connecting to
- * them is one step to us, and may take a second each; and but for looking up a
- * name, for which the C library waits itself, as long as main.c has told it.)
+ * A step sends something and waits for the whole answer, for at most a second.
+ * A request begins no step after 0.9 s, so the database takes less than two
+ * seconds of it.  Two waits can be longer: connecting to a list of hosts is one
+ * step with a second for each host, and the C library itself waits for the
+ * address of a host, as long as RES_OPTIONS says.
  */
 #define STEP_SECONDS 1
-#define STEP_TIME INT64_C(1000000)   /* microseconds */
-#define REQUEST_TIME INT64_C(900000) /* microseconds */
+#define STEP_US INT64_C(1000000)
+#define REQUEST_US INT64_C(900000)
 
-/* Microseconds between two tries to connect that fail. */
-#define PAUSE INT64_C(500000)
+/* After a failure to connect, the next attempt is this much later. */
+#define PAUSE_US INT64_C(500000)
 
 /*
  * What statements rely on, whatever the server's defaults, its init_connect and
- * the option file say: text is UTF-8 and none of it is cut to fit; each
- * statement is a transaction of its own unless db_begin() began one, and COMMIT
- * begins no other; unique keys are checked; no limit hides rows; titles sort by
- * all of their characters.  Setting autocommit to 0 and then to 1 commits a
- * transaction that init_connect began.  The server gives up before this program
- * does, for a lock or for want of speed, so that the server ends what takes too
- * long, and the connection is kept.
+ * the option file say.  Text is UTF-8, and a text that is too long is an error.
+ * Each statement is a transaction of its own unless db_begin() began one, and
+ * COMMIT does not begin another.  Unique keys are checked, no limit hides rows,
+ * and titles sort by all of their characters.  Setting autocommit to 0 and then
+ * to 1 commits a transaction that init_connect began.  max_statement_time is
+ * shorter than a step: the server ends a slow statement, and the connection
+ * survives.
  */
 static const char session[] =
     "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION"
@@ -47,16 +46,16 @@ static const char session[] =
     " sql_big_selects = 1, max_sort_length = 1024,"
     " max_statement_time = 0.8";
 
-/* A statement that is prepared, or an empty place for one: *stmt* is NULL. */
+/* A prepared statement; *stmt* is NULL where there is room for one. */
 struct prepared {
 	MYSQL_STMT *stmt;
 	char *text; /* not terminated */
 	size_t length;
-	uint64_t last_run; /* db->runs at that time */
+	uint64_t last_run; /* the value of db->runs then */
 };
 
-/* Where a column of a row arrives. */
-struct arrival {
+/* Where Connector/C writes a column of a row. */
+struct column {
 	char bytes[DB_COLUMN_BYTES];
 	long long number;
 	MYSQL_TIME time;
@@ -66,25 +65,26 @@ struct arrival {
 
 struct db {
 	const char *defaults_file;
-	MYSQL *mysql;	     /* NULL while there is no connection */
-	bool ready;	     /* the connection is as statements rely on */
-	int64_t pause_until; /* microseconds of the monotonic clock */
-	int64_t deadline;    /* likewise: no step is begun after it */
-	int64_t step_end;    /* likewise: the step in hand is over by then */
+	MYSQL *mysql; /* NULL while there is no connection */
+	bool ready;   /* the session settings are in force */
+	/* Microseconds of the monotonic clock: */
+	int64_t pause_until; /* no attempt to connect before this */
+	int64_t deadline;    /* no step is begun after this */
+	int64_t step_end;    /* the present step ends by then */
 	bool in_transaction;
 	unsigned error;	  /* the code of the last failure, or 0 */
-	char reason[256]; /* what the log has of the last failure */
+	char reason[256]; /* the text of the last failure */
 
 	struct prepared prepared[DB_PREPARED_MAX];
 	uint64_t runs;
 
-	/* The statement run last, while it has rows; else NULL. */
+	/* The last statement while its rows are read; else NULL. */
 	MYSQL_STMT *running;
 	uint64_t affected;
 
-	/* Its columns, and room for the widest statement so far. */
+	/* Its row; there is room for the widest statement so far. */
 	struct sql_value *row;
-	struct arrival *arrivals;
+	struct column *columns;
 	enum sql_type *types;
 	size_t column_count, column_room;
 };
@@ -101,9 +101,9 @@ db_new(const char *defaults_file)
 	return db;
 }
 
-/* Empty *place*. */
+/* Close the statement in *place*, which is empty afterwards. */
 static void
-forget(struct prepared *place)
+close_prepared(struct prepared *place)
 {
 	if (place->stmt != NULL)
 		(void)mysql_stmt_close(place->stmt);
@@ -111,18 +111,18 @@ forget(struct prepared *place)
 	*place = (struct prepared) { .stmt = NULL };
 }
 
-/* Let the connection go, and with it all that was prepared on it. */
+/* Close the connection and everything that was prepared on it. */
 static void
 disconnect(struct db *db)
 {
 	if (db->mysql == NULL)
 		return;
-	/* The statements lose their connection here, so that closing them
-	 * sends nothing and waits for nobody. */
+	/* This detaches the statements from the connection, so that closing
+	 * them neither sends nor waits. */
 	mysql_close(db->mysql);
 	db->mysql = NULL;
 	for (size_t i = 0; i < DB_PREPARED_MAX; i++)
-		forget(&db->prepared[i]);
+		close_prepared(&db->prepared[i]);
 	db->running = NULL;
 	db->ready = false;
 	db->in_transaction = false;
@@ -136,7 +136,7 @@ db_free(struct db *db)
 	disconnect(db);
 	mysql_library_end();
 	free(db->row);
-	free(db->arrivals);
+	free(db->columns);
 	free(db->types);
 	free(db);
 }
@@ -164,75 +164,34 @@ db_check(const char *defaults_file)
 	return status;
 }
 
-/* Is *code* a fault of the statement or its values, and so of this program? */
-static bool
-is_our_fault(unsigned code)
-{
-	switch (code) {
-	case ER_PARSE_ERROR:
-	case ER_DUP_ENTRY:
-	case ER_BAD_NULL_ERROR:
-	case ER_DATA_TOO_LONG:
-	case ER_TRUNCATED_WRONG_VALUE:
-	case ER_TRUNCATED_WRONG_VALUE_FOR_FIELD:
-	case ER_WARN_DATA_OUT_OF_RANGE:
-	case CR_PARAMS_NOT_BOUND:
-	case CR_INVALID_PARAMETER_NO:
-	case CR_UNSUPPORTED_PARAM_TYPE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* After *code*, is the connection of no more use? */
-static bool
-is_lost(unsigned code)
-{
-	switch (code) {
-	case ER_UNKNOWN_STMT_HANDLER:
-	case ER_SERVER_SHUTDOWN:
-	case ER_CONNECTION_KILLED:
-	/* There was no memory for that line of the option file, of which the
-	 * library says nothing. */
-	case ER_NO_DB_ERROR:
-		return true;
-	default:
-		return code >= CR_MIN_ERROR && code <= CR_MAX_ERROR;
-	}
-}
-
-/* Log the failure *code* of *step*, and say what it means for the request. */
+/* Log the failure of *step*.  Returns the status for the request. */
 static enum status
 fail(struct db *db, const char *step, unsigned code, const char *state,
     const char *message)
 {
+	unsigned traits = db_error_traits(code);
 	enum log_level level = LOG_LEVEL_ERROR;
 	char number[16];
 
 	(void)snprintf(number, sizeof(number), "%u", code);
-	if (code == ER_DUP_ENTRY)
-		message = "Duplicate entry"; /* the rest is a user's data */
-	if (code == ER_LOCK_DEADLOCK)
-		level = LOG_LEVEL_INFO; /* it is tried again */
+	message = db_error_message(code, message);
+	if ((traits & DB_ERROR_RETRYABLE) != 0)
+		level = LOG_LEVEL_INFO;
 	log_event(level, "database", "step", step, "errno", number, "sqlstate",
 	    state, "reason", message, NULL);
 	db->error = code;
 	(void)snprintf(
 	    db->reason, sizeof(db->reason), "error %u: %s", code, message);
-	if (is_our_fault(code))
+	if ((traits & DB_ERROR_OURS) != 0)
 		return STATUS_INTERNAL;
-	if (is_lost(code)) {
+	if ((traits & (DB_ERROR_LOST | DB_ERROR_ELSEWHERE)) != 0)
 		disconnect(db);
-		db->pause_until = timestamp_monotonic() + PAUSE;
-	} else if (code == ER_OPTION_PREVENTS_STATEMENT) {
-		/* Read-only: of several hosts another may not be. */
-		disconnect(db);
-	}
+	if ((traits & DB_ERROR_LOST) != 0)
+		db->pause_until = timestamp_monotonic() + PAUSE_US;
 	return STATUS_UNAVAILABLE;
 }
 
-/* A fault of this program that the server knows nothing of. */
+/* Log a fault of this program in *step*.  Returns STATUS_INTERNAL. */
 static enum status
 fail_here(const char *step, const char *reason)
 {
@@ -256,24 +215,24 @@ fail_statement(struct db *db, const char *step, MYSQL_STMT *stmt)
 }
 
 /*
- * The steps.  The library's own time limits are for each wait by itself, and an
- * answer that comes in drops has as many as it likes; so it is used in its
- * non-blocking form, in which it leaves the waiting to us.
+ * The steps.  Connector/C limits the time of each single wait, so an answer
+ * that comes in small pieces could take any time.  Its non-blocking functions
+ * leave the waiting to the caller, which limits the time of the whole step.
  */
 static void
 begin_step(struct db *db)
 {
-	db->step_end = timestamp_monotonic() + STEP_TIME;
+	db->step_end = timestamp_monotonic() + STEP_US;
 }
 
-/* Wait for *events*, as the library asked; what has come of it, for it. */
+/* Wait for *events* as Connector/C asked.  Returns what to tell it. */
 static int
 wait_for(struct db *db, int events)
 {
 	struct pollfd fd = { .fd = (int)mysql_get_socket(db->mysql) };
 	int64_t left;
 
-	/* It waits to write when it connects, to the next of its hosts. */
+	/* Connector/C waits to write when it connects to a next host. */
 	if ((events & MYSQL_WAIT_WRITE) != 0) {
 		fd.events |= POLLOUT;
 		begin_step(db);
@@ -283,12 +242,12 @@ wait_for(struct db *db, int events)
 	left = db->step_end - timestamp_monotonic();
 	if (left > 0 && poll(&fd, 1, (int)(left / 1000) + 1) != 0)
 		return events & ~MYSQL_WAIT_TIMEOUT;
-	/* Under TLS it would try again, for ever, but not without its peer. */
+	/* Under TLS, Connector/C would go on trying while the peer is there. */
 	(void)shutdown(fd.fd, SHUT_RDWR);
 	return MYSQL_WAIT_TIMEOUT;
 }
 
-/* Each of these returns false if it failed, for whatever reason. */
+/* Each of these functions is one step, and returns false if it failed. */
 
 static bool
 connect_step(struct db *db)
@@ -358,7 +317,7 @@ execute_step(struct db *db, MYSQL_STMT *stmt)
 	return failed == 0;
 }
 
-/* The rest of the answer to execute_step(), within the same time. */
+/* Read the rest of the answer to execute_step(), within the same step. */
 static bool
 store_step(struct db *db, MYSQL_STMT *stmt)
 {
@@ -372,9 +331,9 @@ store_step(struct db *db, MYSQL_STMT *stmt)
 }
 
 /*
- * Has the server left the idle connection?  It sends nothing unasked but its
- * farewell, so nothing to read means that it is still there.  Over TLS there
- * may be records of the protocol's own: then only a ping can tell.
+ * True if the server has closed the idle connection.  The server sends nothing
+ * unasked except when it closes, so a connection with nothing to read is open.
+ * TLS sends records of its own; then a ping decides.
  */
 static bool
 is_stale(struct db *db)
@@ -390,9 +349,9 @@ is_stale(struct db *db)
 }
 
 /*
- * Is there time for another step?  If not, a transaction is undone; but what
- * has been connected and prepared so far is there for the next request, or one
- * that takes too long for that would never come to its end.
+ * STATUS_UNAVAILABLE if the request has no time left for *step*.  A transaction
+ * is then undone.  A connection and statements made so far are kept for the
+ * next request, which otherwise could run out of time in the same place.
  */
 static enum status
 check_time(struct db *db, const char *step)
@@ -400,20 +359,20 @@ check_time(struct db *db, const char *step)
 	if (timestamp_monotonic() < db->deadline)
 		return STATUS_OK;
 	log_event(LOG_LEVEL_ERROR, "database", "step", step, "reason",
-	    "the steps before it took too long", NULL);
+	    "the request had no time left for this step", NULL);
 	if (db->in_transaction)
 		disconnect(db);
 	return STATUS_UNAVAILABLE;
 }
 
-/* Whatever was wrong, there is no connection, and none is tried at once. */
+/* Log a failure to connect, and pause before the next attempt. */
 static enum status
 fail_connect(struct db *db)
 {
 	enum status status = fail_connection(db, "connect");
 
 	disconnect(db);
-	db->pause_until = timestamp_monotonic() + PAUSE;
+	db->pause_until = timestamp_monotonic() + PAUSE_US;
 	return status == STATUS_INTERNAL ? STATUS_UNAVAILABLE : status;
 }
 
@@ -421,8 +380,8 @@ static enum status
 connect_anew(struct db *db)
 {
 	static const unsigned seconds = STEP_SECONDS;
-	/* That of the library, while it waits: its own 60 KiB must do for
-	 * TLS and the resolver too. */
+	/* The stack of the non-blocking functions.  The default, 60 KiB, has
+	 * to hold TLS and the resolver too. */
 	static const size_t stack = (size_t)256 * 1024;
 	static const my_bool no = 0;
 	MYSQL *mysql;
@@ -432,7 +391,7 @@ connect_anew(struct db *db)
 	if ((mysql = mysql_init(NULL)) == NULL)
 		return fail_here("connect", "no memory");
 	db->mysql = mysql;
-	/* The limits are for what it does without asking us: to say goodbye. */
+	/* The time limits are for mysql_close(), which has no step. */
 	if (mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack) != 0 ||
 	    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds) != 0 ||
 	    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds) != 0 ||
@@ -442,14 +401,14 @@ connect_anew(struct db *db)
 		0 ||
 	    mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, "todo") != 0 ||
 	    !connect_step(db) ||
-	    /* Only now, when the option file has had its say: the library
-	     * would go on in the middle of a transaction without its begin. */
+	    /* After the option file was read, which could set it: a silent
+	     * reconnect would lose the beginning of a transaction. */
 	    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no) != 0)
 		return fail_connect(db);
 	return STATUS_OK;
 }
 
-/* Make the new connection what statements rely on. */
+/* Set what statements rely on in a new connection. */
 static enum status
 begin_session(struct db *db)
 {
@@ -464,7 +423,7 @@ begin_session(struct db *db)
 void
 db_allow_time(struct db *db)
 {
-	db->deadline = timestamp_monotonic() + REQUEST_TIME;
+	db->deadline = timestamp_monotonic() + REQUEST_US;
 }
 
 enum status
@@ -474,7 +433,7 @@ db_connect(struct db *db)
 
 	db->error = 0;
 	if (db->in_transaction)
-		return STATUS_OK; /* or it would not be one any more */
+		return STATUS_OK; /* a new connection has no transaction */
 	if (db->mysql != NULL && is_stale(db))
 		disconnect(db);
 	if (db->mysql == NULL) {
@@ -485,14 +444,14 @@ db_connect(struct db *db)
 	}
 	if (db->ready)
 		return STATUS_OK;
-	/* With a silent host before the one that answers, the connection is
-	 * the next request's. */
+	/* If a silent host took all the time, the connection is there for the
+	 * next request. */
 	if ((status = check_time(db, "session")) != STATUS_OK)
 		return status;
 	return begin_session(db);
 }
 
-/* The place of the statement *text*, or NULL. */
+/* The prepared statement *text*, or NULL. */
 static struct prepared *
 find_prepared(struct db *db, struct slice text)
 {
@@ -506,17 +465,17 @@ find_prepared(struct db *db, struct slice text)
 	return NULL;
 }
 
-/* A place for one more statement: empty, even if another had to go. */
+/* Empty the place that was used least recently. */
 static struct prepared *
 make_place(struct db *db)
 {
 	struct prepared *oldest = &db->prepared[0];
 
-	/* That of an empty place is 0. */
+	/* An empty place has last_run 0. */
 	for (size_t i = 1; i < DB_PREPARED_MAX; i++)
 		if (db->prepared[i].last_run < oldest->last_run)
 			oldest = &db->prepared[i];
-	forget(oldest);
+	close_prepared(oldest);
 	return oldest;
 }
 
@@ -535,7 +494,7 @@ prepare(struct db *db, struct slice text, MYSQL_STMT **stmt)
 	if ((status = check_time(db, "prepare")) != STATUS_OK)
 		return status;
 	place = make_place(db);
-	/* In its place at once, so that disconnect() finds it. */
+	/* disconnect(), which prepare_step() may call, closes it too. */
 	*place = (struct prepared) {
 		.stmt = mysql_stmt_init(db->mysql),
 		.text = malloc(text.length),
@@ -543,7 +502,7 @@ prepare(struct db *db, struct slice text, MYSQL_STMT **stmt)
 		.last_run = db->runs,
 	};
 	if (place->stmt == NULL || place->text == NULL) {
-		forget(place);
+		close_prepared(place);
 		return fail_here("prepare", "no memory");
 	}
 	memcpy(place->text, text.data, text.length);
@@ -551,11 +510,11 @@ prepare(struct db *db, struct slice text, MYSQL_STMT **stmt)
 	if (prepare_step(db, place->stmt, text))
 		return STATUS_OK;
 	status = fail_statement(db, "prepare", place->stmt);
-	forget(place);
+	close_prepared(place);
 	return status;
 }
 
-/* Fail: the statement has *has* *things*, and *given* *values* were given. */
+/* Log that a statement has *has* *things* where *given* were given. */
 static enum status
 fail_count(const char *step, unsigned long has, const char *things,
     size_t given, const char *values)
@@ -567,12 +526,12 @@ fail_count(const char *step, unsigned long has, const char *things,
 	return fail_here(step, reason);
 }
 
-/* Bind *value*; *time* is where a time is kept until it is sent. */
+/* Bind *value*.  A time is converted into *time*, which must last. */
 static void
 bind_value(MYSQL_BIND *bind, MYSQL_TIME *time, const struct sql_value *value)
 {
-	/* MYSQL_BIND is for both directions, so its pointers are not const;
-	 * the library only reads from this one. */
+	/* MYSQL_BIND is for both directions, so its pointer is not const;
+	 * Connector/C only reads from this one. */
 	union {
 		const void *given;
 		void *taken;
@@ -614,7 +573,7 @@ bind_value(MYSQL_BIND *bind, MYSQL_TIME *time, const struct sql_value *value)
 	}
 }
 
-/* Send the values of *sql*, prepared as *stmt*, and run it. */
+/* Run *stmt* with the values of *sql*. */
 static enum status
 execute(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
 {
@@ -635,30 +594,30 @@ execute(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
 	return STATUS_OK;
 }
 
-/* Make room for *count* columns.  Returns false if there is no memory. */
+/* Make room for *count* columns.  Returns false without memory. */
 static bool
 make_room(struct db *db, size_t count)
 {
 	struct sql_value *row;
-	struct arrival *arrivals;
+	struct column *columns;
 	enum sql_type *types;
 
 	if (count <= db->column_room)
 		return true;
 	if ((row = realloc(db->row, count * sizeof(*row))) != NULL)
 		db->row = row;
-	arrivals = realloc(db->arrivals, count * sizeof(*arrivals));
-	if (arrivals != NULL)
-		db->arrivals = arrivals;
+	columns = realloc(db->columns, count * sizeof(*columns));
+	if (columns != NULL)
+		db->columns = columns;
 	if ((types = realloc(db->types, count * sizeof(*types))) != NULL)
 		db->types = types;
-	if (row == NULL || arrivals == NULL || types == NULL)
+	if (row == NULL || columns == NULL || types == NULL)
 		return false;
 	db->column_room = count;
 	return true;
 }
 
-/* Have the columns of *sql*, which runs as *stmt*, arrive in *db*. */
+/* Bind the columns of *stmt* to db->columns. */
 static enum status
 bind_columns(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
 {
@@ -673,25 +632,25 @@ bind_columns(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
 	db->column_count = count;
 	memset(binds, 0, count * sizeof(*binds));
 	for (size_t i = 0; i < count; i++) {
-		struct arrival *arrival = &db->arrivals[i];
+		struct column *column = &db->columns[i];
 		MYSQL_BIND *bind = &binds[i];
 
-		bind->length = &arrival->length;
-		bind->is_null = &arrival->is_null;
+		bind->length = &column->length;
+		bind->is_null = &column->is_null;
 		switch (types[i]) {
 		case SQL_INTEGER:
 			bind->buffer_type = MYSQL_TYPE_LONGLONG;
-			bind->buffer = &arrival->number;
+			bind->buffer = &column->number;
 			break;
 		case SQL_TIME:
 			bind->buffer_type = MYSQL_TYPE_DATETIME;
-			bind->buffer = &arrival->time;
-			bind->buffer_length = sizeof(arrival->time);
+			bind->buffer = &column->time;
+			bind->buffer_length = sizeof(column->time);
 			break;
 		default:
 			bind->buffer_type = MYSQL_TYPE_STRING;
-			bind->buffer = arrival->bytes;
-			bind->buffer_length = sizeof(arrival->bytes);
+			bind->buffer = column->bytes;
+			bind->buffer_length = sizeof(column->bytes);
 			break;
 		}
 	}
@@ -700,16 +659,58 @@ bind_columns(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
 	return STATUS_OK;
 }
 
+/*
+ * Read the whole answer to *stmt*: after the row of INSERT ... RETURNING, the
+ * server can still report that the commit failed.
+ */
+static enum status
+receive(struct db *db, const struct sql *sql, MYSQL_STMT *stmt)
+{
+	unsigned long columns = mysql_stmt_field_count(stmt);
+	size_t types;
+	enum status status;
+
+	(void)sql_types(sql, &types);
+	if (columns == 0 && types == 0)
+		return STATUS_OK;
+	if (columns > 0 && !store_step(db, stmt))
+		return fail_statement(db, "result", stmt);
+	db->running = stmt;
+	status = columns == types
+	    ? bind_columns(db, sql, stmt)
+	    : fail_count("bind columns", columns, "columns", types, "types");
+	if (status != STATUS_OK)
+		db_done(db);
+	return status;
+}
+
+/* Compare the counts of *stmt* with those of *sql*. */
+static enum status
+check_counts(const struct sql *sql, MYSQL_STMT *stmt)
+{
+	unsigned long parameters = mysql_stmt_param_count(stmt);
+	unsigned long columns = mysql_stmt_field_count(stmt);
+	size_t values, types;
+
+	(void)sql_values(sql, &values);
+	(void)sql_types(sql, &types);
+	if (parameters != values)
+		return fail_count(
+		    "bind values", parameters, "parameters", values, "values");
+	/* Before the first run of INSERT ... RETURNING, the server reports no
+	 * columns. */
+	if (columns != 0 && columns != types)
+		return fail_count(
+		    "bind columns", columns, "columns", types, "types");
+	return STATUS_OK;
+}
+
 enum status
 db_run(struct db *db, const struct sql *sql)
 {
-	size_t value_count, column_count;
-	unsigned long parameters, columns;
 	MYSQL_STMT *stmt;
 	enum status status;
 
-	(void)sql_values(sql, &value_count);
-	(void)sql_types(sql, &column_count);
 	db_done(db);
 	if (sql_failed(sql))
 		return fail_here("statement", "no memory");
@@ -718,37 +719,16 @@ db_run(struct db *db, const struct sql *sql)
 	status = prepare(db, buffer_slice(&sql->text), &stmt);
 	if (status != STATUS_OK)
 		return status;
-	if ((parameters = mysql_stmt_param_count(stmt)) != value_count)
-		return fail_count("bind values", parameters, "parameters",
-		    value_count, "values");
-	/* Before INSERT ... RETURNING is run for the first time, the server
-	 * does not say that it has columns. */
-	columns = mysql_stmt_field_count(stmt);
-	if (columns != 0 && columns != column_count)
-		return fail_count(
-		    "bind columns", columns, "columns", column_count, "types");
+	if ((status = check_counts(sql, stmt)) != STATUS_OK)
+		return status;
 	if ((status = check_time(db, "execute")) != STATUS_OK)
 		return status;
 	if ((status = execute(db, sql, stmt)) != STATUS_OK)
 		return status;
-	if ((columns = mysql_stmt_field_count(stmt)) == 0 && column_count == 0)
-		return STATUS_OK;
-	/* All of the answer is read before any of it counts: behind the row of
-	 * INSERT ... RETURNING the server may still say that the commit
-	 * failed. */
-	if (columns > 0 && !store_step(db, stmt))
-		return fail_statement(db, "result", stmt);
-	db->running = stmt;
-	status = columns == column_count
-	    ? bind_columns(db, sql, stmt)
-	    : fail_count(
-		  "bind columns", columns, "columns", column_count, "types");
-	if (status != STATUS_OK)
-		db_done(db);
-	return status;
+	return receive(db, sql, stmt);
 }
 
-/* A column is longer than what it arrives in: say which. */
+/* Log which column is longer than DB_COLUMN_BYTES. */
 static enum status
 fail_truncated(const struct db *db)
 {
@@ -756,28 +736,28 @@ fail_truncated(const struct db *db)
 	size_t i = 0;
 
 	while (i < db->column_count - 1 &&
-	    db->arrivals[i].length <= DB_COLUMN_BYTES)
+	    db->columns[i].length <= DB_COLUMN_BYTES)
 		i++;
 	(void)snprintf(reason, sizeof(reason),
 	    "column %zu has %lu bytes, more than %d", i + 1,
-	    db->arrivals[i].length, DB_COLUMN_BYTES);
+	    db->columns[i].length, DB_COLUMN_BYTES);
 	return fail_here("fetch", reason);
 }
 
 static struct sql_value
-value_of(enum sql_type type, const struct arrival *arrival)
+value_of(enum sql_type type, const struct column *column)
 {
-	const MYSQL_TIME *time = &arrival->time;
+	const MYSQL_TIME *time = &column->time;
 
-	if (arrival->is_null)
+	if (column->is_null)
 		type = SQL_NULL;
 	switch (type) {
 	case SQL_TEXT:
 	case SQL_BYTES:
 		return (struct sql_value) { type,
-			{ arrival->bytes, arrival->length }, 0 };
+			{ column->bytes, column->length }, 0 };
 	case SQL_INTEGER:
-		return sql_integer(arrival->number);
+		return sql_integer(column->number);
 	case SQL_TIME:
 		return sql_time(timestamp_join(&(struct timestamp_parts) {
 		    .year = time->year,
@@ -800,11 +780,11 @@ db_row(struct db *db, const struct sql_value **row)
 	int outcome;
 
 	if (db->running == NULL)
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	outcome = mysql_stmt_fetch(db->running);
 	if (outcome == MYSQL_NO_DATA) {
 		db_done(db);
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	}
 	if (outcome != 0) {
 		MYSQL_STMT *stmt = db->running;
@@ -815,7 +795,7 @@ db_row(struct db *db, const struct sql_value **row)
 		return fail_statement(db, "fetch", stmt);
 	}
 	for (size_t i = 0; i < db->column_count; i++)
-		db->row[i] = value_of(db->types[i], &db->arrivals[i]);
+		db->row[i] = value_of(db->types[i], &db->columns[i]);
 	*row = db->row;
 	return STATUS_OK;
 }
@@ -824,8 +804,8 @@ void
 db_done(struct db *db)
 {
 	if (db->running != NULL) {
-		/* Behind the last row the library forgets to free the rows: it
-		 * would keep them until this statement is run again. */
+		/* After the last row, mysql_stmt_free_result() frees no rows
+		 * unless the position is moved back. */
 		if (mysql_stmt_num_rows(db->running) > 0)
 			mysql_stmt_data_seek(db->running, 0);
 		(void)mysql_stmt_free_result(db->running);
@@ -842,50 +822,14 @@ db_affected(const struct db *db)
 bool
 db_deadlocked(const struct db *db)
 {
-	return db->error == ER_LOCK_DEADLOCK;
+	return (db_error_traits(db->error) & DB_ERROR_RETRYABLE) != 0;
 }
 
 bool
 db_refused(const struct db *db)
 {
-	switch (db->error) {
-	/* No failure, or none that a server or the library told of. */
-	case 0:
-	/* The server is away, going away, or has no room. */
-	case ER_CON_COUNT_ERROR:
-	case ER_OUT_OF_RESOURCES:
-	case ER_OUTOFMEMORY:
-	case ER_SERVER_SHUTDOWN:
-	case ER_NORMAL_SHUTDOWN:
-	case ER_NEW_ABORTING_CONNECTION:
-	case ER_CONNECTION_KILLED:
-	case ER_TOO_MANY_USER_CONNECTIONS:
-	case ER_USER_LIMIT_REACHED:
-	case CR_UNKNOWN_ERROR:
-	case CR_SOCKET_CREATE_ERROR:
-	case CR_CONNECTION_ERROR:
-	case CR_CONN_HOST_ERROR:
-	case CR_IPSOCK_ERROR:
-	case CR_UNKNOWN_HOST:
-	case CR_SERVER_GONE_ERROR:
-	case CR_OUT_OF_MEMORY:
-	case CR_SERVER_HANDSHAKE_ERR:
-	case CR_SERVER_LOST:
-	case CR_SERVER_LOST_EXTENDED:
-	case CR_MALFORMED_PACKET:
-	/* A statement was in the way of another, took too long, or met a
-	 * server that is read-only for now. */
-	case ER_LOCK_WAIT_TIMEOUT:
-	case ER_LOCK_DEADLOCK:
-	case ER_QUERY_INTERRUPTED:
-	case ER_STATEMENT_TIMEOUT:
-	case ER_OPTION_PREVENTS_STATEMENT:
-		return false;
-	/* Whatever else is said, above all of what the option file has the
-	 * library or the server do, will be said again. */
-	default:
-		return true;
-	}
+	return db->error != 0 &&
+	    (db_error_traits(db->error) & DB_ERROR_PASSING) == 0;
 }
 
 const char *
@@ -897,7 +841,7 @@ db_reason(const struct db *db)
 bool
 db_lacks_schema(const struct db *db)
 {
-	return db->error == ER_NO_SUCH_TABLE || db->error == ER_BAD_FIELD_ERROR;
+	return (db_error_traits(db->error) & DB_ERROR_SCHEMA) != 0;
 }
 
 /* Run *sql*, which gives no rows. */
@@ -932,7 +876,7 @@ db_commit(struct db *db)
 	if ((status = check_time(db, "commit")) != STATUS_OK)
 		return status;
 	if ((status = command(db, "COMMIT")) != STATUS_OK)
-		disconnect(db); /* which rolls back what is not committed */
+		disconnect(db); /* the server then rolls back */
 	db->in_transaction = false;
 	return status;
 }
@@ -942,11 +886,11 @@ db_rollback(struct db *db)
 {
 	unsigned error = db->error;
 
-	/* Where there is no time left to say it, the server sees it by that. */
+	/* Without time for ROLLBACK, closing the connection does the same. */
 	if (db->mysql != NULL &&
 	    (timestamp_monotonic() >= db->deadline ||
 		command(db, "ROLLBACK") != STATUS_OK))
 		disconnect(db);
 	db->in_transaction = false;
-	db->error = error; /* what led to it is what counts */
+	db->error = error; /* of the failure before the rollback */
 }

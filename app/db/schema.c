@@ -17,14 +17,14 @@ schema_check(struct db *db, struct arena *arena)
 	sql_add(&newest, " FROM schema_migrations");
 	status = db_run(db, &newest);
 	if (status != STATUS_OK && db_lacks_schema(db))
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	if (status != STATUS_OK)
 		return status;
 	if ((status = db_row(db, &version)) != STATUS_OK)
 		return status;
 	is_new_enough = version->number >= SCHEMA_VERSION;
 	db_done(db);
-	return is_new_enough ? STATUS_OK : STATUS_NOT_FOUND;
+	return is_new_enough ? STATUS_OK : STATUS_NONE;
 }
 
 static void
@@ -67,7 +67,7 @@ schema_describe(struct db *db, struct arena *arena, struct schema_facts *facts)
 enum status
 schema_check_grants(struct db *db, struct arena *arena)
 {
-	/* No row meets these, so none is read or changed. */
+	/* Privileges are checked though no row matches. */
 	static const char *const statements[] = {
 		"DELETE FROM tasks WHERE FALSE",
 		"UPDATE tasks SET user_id = user_id WHERE FALSE",

@@ -38,7 +38,7 @@ sql_failed(const struct sql *sql)
 	return sql->text.failed || sql->values.failed || sql->types.failed;
 }
 
-/* What a buffer holds is aligned for any object, as arena_alloc() has it. */
+/* The memory of a buffer is arena_alloc()'s, and so aligned for any object. */
 
 const struct sql_value *
 sql_values(const struct sql *sql, size_t *count)

@@ -270,7 +270,7 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 	fcgi->read_all = false;
 	outcome = accept_request(fcgi);
 	if (outcome == -EAGAIN || outcome == -EINTR || outcome == -ECONNABORTED)
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	if (outcome != 0) {
 		/* No descriptor or no memory, for which the connection goes
 		 * on waiting: let somebody else have the processor. */
@@ -278,7 +278,7 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 		    strerror(-outcome), NULL);
 		(void)nanosleep(
 		    &(struct timespec) { .tv_nsec = 100000000 }, NULL);
-		return STATUS_NOT_FOUND;
+		return STATUS_NONE;
 	}
 
 	*request = (struct request) {

@@ -26,7 +26,7 @@ check_refusal(struct db *db, struct arena *arena, enum status connected)
 
 	if (status == STATUS_OK)
 		status = schema_check(db, arena);
-	if (status == STATUS_NOT_FOUND)
+	if (status == STATUS_NONE)
 		return "the schema is missing or too old: run sql/migrate";
 	if (status != STATUS_OK && db_refused(db))
 		return "the database refuses what the option file says";
@@ -161,7 +161,7 @@ print_value(const char *name, struct slice value)
 static void
 print_settings(const struct settings *settings)
 {
-	const struct token_policy *policy = &settings->token;
+	const struct token_policy *policy = &settings->policy;
 
 	print_value("issuer", policy->issuer);
 	print_value("audience", policy->audience);

@@ -10,7 +10,7 @@
 #include "http/exchange.h"
 #include "server/router.h"
 
-/* What is known of a request by the time it is logged. */
+/* What the log says about a request. */
 struct story {
 	struct match match;
 	const struct current_user *user; /* NULL until verified */
@@ -19,11 +19,12 @@ struct story {
 };
 
 /*
- * The story of a request: which route it takes; who is asking; whether the
- * tenant in the URL is theirs; and only then the handler.
+ * The security argument, from top to bottom: find the route, identify the user,
+ * guard the tenant that the URL names, and only then call the handler.
  */
 static enum status
-respond(struct exchange *x, struct story *story)
+respond(struct exchange *x, const struct settings *settings,
+    struct cache *tokens, struct db *db, struct story *story)
 {
 	const struct request *request = x->request;
 	const struct match *match = &story->match;
@@ -37,20 +38,21 @@ respond(struct exchange *x, struct story *story)
 	status = router_match(
 	    x->arena, request->method, &x->target, &story->match);
 	x->response.allow = match->allow;
-	/* Where PATCH is allowed, say what it takes (RFC 5789 section 3.1). */
+	/* Accept-Patch goes with Allow: PATCH (RFC 5789 section 3.1). */
 	if (match->allow != NULL && strstr(match->allow, "PATCH") != NULL)
 		x->response.accept_patch = REQUEST_PATCH_TYPES;
 	if (status != STATUS_OK)
 		return status;
 	if (request->method == METHOD_OPTIONS)
 		return STATUS_NO_CONTENT;
+	x->id = match->id;
 	if (match->route->open != NULL)
-		return match->route->open(x);
+		return match->route->open(x, db);
 
 	/* Identify. */
-	status = auth_identify(x->arena, &x->settings->token, x->tokens,
-	    request->authorization, x->now / TIMESTAMP_SECOND, &story->refusal,
-	    &story->user);
+	status = auth_identify(x->arena, &settings->policy, tokens,
+	    request->authorization, x->now_us / TIMESTAMP_SECOND,
+	    &story->refusal, &story->user);
 	if (status != STATUS_OK)
 		return status;
 	if (match->route->personal != NULL)
@@ -62,10 +64,10 @@ respond(struct exchange *x, struct story *story)
 		return status;
 
 	/* Handle. */
-	return match->route->guarded(x, story->user, tenant, match->id);
+	return match->route->guarded(x, tenant, db, &settings->policy.secrets);
 }
 
-/* One line for the operator: no token, no body, no parameter. */
+/* Log one line, which has no token, no body and no parameter. */
 static void
 log_request(
     const struct exchange *x, const struct story *story, enum status status)
@@ -98,18 +100,15 @@ dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
 {
 	struct exchange x = {
 		.arena = arena,
-		.db = db,
-		.tokens = tokens,
-		.settings = settings,
 		.request = request,
-		.now = timestamp_now(),
+		.now_us = timestamp_now(),
 		.response = response_in(arena),
 	};
 	struct story story = { .began = timestamp_monotonic() };
 	enum status status;
 
 	db_allow_time(db);
-	status = respond(&x, &story);
+	status = respond(&x, settings, tokens, db, &story);
 	response_write(&x.response, status, request->id,
 	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
 	    out);

@@ -187,7 +187,7 @@ static enum status
 add_secret(const struct reading *reading, const char *name, struct slice key,
     struct slice version)
 {
-	struct token_policy *policy = &reading->settings->token;
+	struct token_policy *policy = &reading->settings->policy;
 	struct secret *secret = &policy->secrets.list[policy->secrets.count];
 	struct slice rest;
 	uint32_t point;
@@ -244,7 +244,7 @@ parse_version(struct slice text, uint64_t *version)
 static enum status
 read_entry(const struct reading *reading, unsigned position, struct slice entry)
 {
-	const struct token_policy *policy = &reading->settings->token;
+	const struct token_policy *policy = &reading->settings->policy;
 	const char *colon;
 	char name[64];
 	struct buffer digits = buffer_in(reading->arena);
@@ -571,7 +571,7 @@ read_name(const struct reading *reading, const char *name,
 static enum status
 read_names(const struct reading *reading)
 {
-	struct token_policy *policy = &reading->settings->token;
+	struct token_policy *policy = &reading->settings->policy;
 	struct slice url = lookup(reading, "BETTER_AUTH_URL");
 	struct slice origin = { NULL, 0 };
 	enum status status = STATUS_OK;
@@ -631,7 +631,7 @@ read_database(const struct reading *reading)
 static enum status
 read_all(const struct reading *reading)
 {
-	struct token_policy *policy = &reading->settings->token;
+	struct token_policy *policy = &reading->settings->policy;
 	enum status status;
 
 	policy->leeway = 10;

@@ -2,6 +2,29 @@
 
 #include "base/text.h"
 
+const char *const task_filter_names[TASK_FILTER_COUNT + 1] = {
+	[TASK_FILTER_ALL] = "all",
+	[TASK_FILTER_PENDING] = "pending",
+	[TASK_FILTER_COMPLETED] = "completed",
+};
+
+const char *const task_sort_names[TASK_SORT_COUNT + 1] = {
+	[TASK_SORT_CREATED] = "created",
+	[TASK_SORT_UPDATED] = "updated",
+	[TASK_SORT_TITLE] = "title",
+};
+
+const char *const task_order_names[3] = { "asc", "desc" };
+
+void
+task_write_path(struct buffer *out, struct slice user_id)
+{
+	/* A user_id has unreserved characters only, so nothing is escaped. */
+	buffer_add(out, SLICE("/api/"));
+	buffer_add(out, user_id);
+	buffer_add(out, SLICE("/tasks"));
+}
+
 struct task_content
 task_changed(const struct task_change *change, struct task_content content)
 {
@@ -16,7 +39,7 @@ task_changed(const struct task_change *change, struct task_content content)
 	return content;
 }
 
-/* Are *a* and *b* both null, or the same text? */
+/* True if *a* and *b* are both null, or the same text. */
 static bool
 same_description(struct slice a, struct slice b)
 {

@@ -1,50 +1,49 @@
 #include "task/task_json.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"
-#include "http/request.h"
-#include "http/response.h"
 
-/* Read the body as a JSON object. */
+/* Read the body into *object*. */
 static enum status
-read_object(struct exchange *x, struct json *object)
+read_object(struct arena *arena, const struct request *request,
+    struct response *response, struct json *object)
 {
-	const struct request *request = x->request;
 	enum status status;
 
 	if (request->body_status != STATUS_OK) {
 		if (request->body_status == STATUS_BAD_REQUEST)
-			x->response.detail =
+			response->detail =
 			    "The body is not as long as Content-Length says";
 		return request->body_status;
 	}
 	if (request->body.length == 0) {
-		x->response.detail = "A JSON body is required";
+		response->detail = "A JSON body is required";
 		return STATUS_BAD_REQUEST;
 	}
 	status = request_is_json(request->method, request->content_type);
 	if (status != STATUS_OK) {
 		if (request->method == METHOD_PATCH)
-			x->response.accept_patch = REQUEST_PATCH_TYPES;
+			response->accept_patch = REQUEST_PATCH_TYPES;
 		else
-			x->response.accept = REQUEST_TYPES;
+			response->accept = REQUEST_TYPES;
 		return status;
 	}
-	status = json_read(x->arena, request->body, object);
+	status = json_read(arena, request->body, object);
 	if (status == STATUS_INVALID) {
-		x->response.detail = "The body is not valid JSON (RFC 8259)";
+		response->detail = "The body is not valid JSON (RFC 8259)";
 		return STATUS_BAD_REQUEST;
 	}
 	if (status != STATUS_OK)
 		return status;
 	if (object->type != JSON_OBJECT)
 		return response_invalid(
-		    &x->response, "", "the body must be a JSON object");
+		    response, "", "the body must be a JSON object");
 	return STATUS_OK;
 }
 
-/* Is there anything to see in *text*? */
+/* True if *text* has a character that a reader can see. */
 static bool
 has_visible(struct slice text)
 {
@@ -57,78 +56,81 @@ has_visible(struct slice text)
 }
 
 static void
-read_title(struct exchange *x, struct json title, struct task_change *change)
+read_title(
+    struct response *response, struct json title, struct task_change *change)
 {
 	struct slice text;
 
 	change->has_title = true;
 	if (title.type != JSON_STRING) {
-		(void)response_invalid(
-		    &x->response, "title", "must be a string");
+		(void)response_invalid(response, "title", "must be a string");
 		return;
 	}
 	change->content.title = text = json_as_string(title);
 	if (utf8_length(text) > TASK_TITLE_MAX)
-		(void)response_invalid(
-		    &x->response, "title", "must have at most 200 characters");
+		(void)response_invalid(response, "title",
+		    "must have at most " TEXT_OF(TASK_TITLE_MAX) " characters");
 	else if (!has_visible(text))
-		(void)response_invalid(&x->response, "title",
+		(void)response_invalid(response, "title",
 		    "must have a character that can be seen");
 }
 
 static void
-read_description(
-    struct exchange *x, struct json description, struct task_change *change)
+read_description(struct response *response, struct json description,
+    struct task_change *change)
 {
 	change->has_description = true;
 	if (description.type == JSON_NULL)
 		return;
 	if (description.type != JSON_STRING) {
 		(void)response_invalid(
-		    &x->response, "description", "must be a string or null");
+		    response, "description", "must be a string or null");
 		return;
 	}
 	change->content.description = json_as_string(description);
 	if (utf8_length(change->content.description) > TASK_DESCRIPTION_MAX)
-		(void)response_invalid(&x->response, "description",
-		    "must have at most 1000 characters");
+		(void)response_invalid(response, "description",
+		    "must have at most " TEXT_OF(
+			TASK_DESCRIPTION_MAX) " characters");
 }
 
 static void
-read_completed(
-    struct exchange *x, struct json completed, struct task_change *change)
+read_completed(struct response *response, struct json completed,
+    struct task_change *change)
 {
 	change->has_completed = true;
 	if (completed.type != JSON_BOOLEAN) {
 		(void)response_invalid(
-		    &x->response, "completed", "must be true or false");
+		    response, "completed", "must be true or false");
 		return;
 	}
 	change->content.completed = json_as_boolean(completed);
 }
 
 enum status
-task_json_read(struct exchange *x, struct task_change *change)
+task_json_read(struct arena *arena, const struct request *request,
+    struct response *response, struct task_change *change)
 {
 	struct json object, member;
 	enum status status;
 
 	*change = (struct task_change) { .has_title = false };
-	if ((status = read_object(x, &object)) != STATUS_OK)
+	if ((status = read_object(arena, request, response, &object)) !=
+	    STATUS_OK)
 		return status;
 	if (json_member(object, "title", &member))
-		read_title(x, member, change);
+		read_title(response, member, change);
 	if (json_member(object, "description", &member))
-		read_description(x, member, change);
+		read_description(response, member, change);
 	if (json_member(object, "completed", &member))
-		read_completed(x, member, change);
-	return x->response.error_count > 0 ? STATUS_INVALID : STATUS_OK;
+		read_completed(response, member, change);
+	return response->error_count > 0 ? STATUS_INVALID : STATUS_OK;
 }
 
 enum status
-task_json_read_completion(struct exchange *x, struct task_change *change)
+task_json_read_completion(struct arena *arena, const struct request *request,
+    struct response *response, struct task_change *change)
 {
-	const struct request *request = x->request;
 	struct json object, member;
 	enum status status;
 
@@ -137,13 +139,13 @@ task_json_read_completion(struct exchange *x, struct task_change *change)
 		change->toggles = true;
 		return STATUS_OK;
 	}
-	if ((status = read_object(x, &object)) != STATUS_OK)
+	if ((status = read_object(arena, request, response, &object)) !=
+	    STATUS_OK)
 		return status;
 	if (!json_member(object, "completed", &member))
-		return response_invalid(
-		    &x->response, "completed", "is required");
-	read_completed(x, member, change);
-	return x->response.error_count > 0 ? STATUS_INVALID : STATUS_OK;
+		return response_invalid(response, "completed", "is required");
+	read_completed(response, member, change);
+	return response->error_count > 0 ? STATUS_INVALID : STATUS_OK;
 }
 
 static void
@@ -168,7 +170,7 @@ task_json_write(
 	uuid_write(&task->id, id);
 	buffer_add(out, SLICE("{\"id\":\""));
 	buffer_add(out, (struct slice) { id, sizeof(id) });
-	/* An id has nothing in it that would have to be escaped. */
+	/* A user_id has no character that JSON would escape. */
 	buffer_add(out, SLICE("\",\"user_id\":\""));
 	buffer_add(out, user_id);
 	buffer_add(out, SLICE("\",\"title\":"));

@@ -2,23 +2,26 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "base/uuid.h"
 #include "task/task.h"
+#include "task/task_cursor.h"
 #include "task/task_json.h"
 #include "task/task_query.h"
 #include "task/task_store.h"
 
+/* The longest idempotency key, in bytes. */
 #define KEY_LENGTH_MAX 255
 
 /* A page being written. */
 struct page {
-	struct exchange *x;
-	const struct tenant *tenant;
+	struct buffer *out;
+	struct slice user_id;
 	const struct task_query *query;
 	unsigned count;
-	enum status status;
+	bool has_more; /* there is a task behind the last one of the page */
 
-	/* The place of the task written last. */
+	/* The last task of the page, for the cursor of the next one. */
 	struct task last;
 	char last_title[TASK_TITLE_BYTES];
 };
@@ -40,50 +43,71 @@ static void
 write_listed(void *context, const struct task *task)
 {
 	struct page *page = context;
-	struct buffer *out = &page->x->response.body;
 
 	if (page->count == page->query->limit) {
-		/* One more than asked for: there is another page. */
-		page->status = task_query_link(
-		    page->x, page->tenant, page->query, &page->last);
+		page->has_more = true;
 		return;
 	}
 	if (page->count++ > 0)
-		buffer_add_char(out, ',');
-	task_json_write(out, tenant_user_id(page->tenant), task);
+		buffer_add_char(page->out, ',');
+	task_json_write(page->out, page->user_id, task);
 	if (page->count == page->query->limit)
 		remember_last(page, task);
 }
 
+/* Set Link to the page that follows *page*. */
+static enum status
+link_next(struct exchange *x, const struct tenant *tenant,
+    const struct secrets *secrets, const struct page *page)
+{
+	struct slice cursor;
+	enum status status;
+
+	status = task_cursor_seal(
+	    x->arena, secrets, tenant, page->query, &page->last, &cursor);
+	if (status != STATUS_OK)
+		return status;
+	return task_query_link(x->arena, page->user_id, x->target.query, cursor,
+	    &x->response.link);
+}
+
 enum status
-tasks_list(struct exchange *x, const struct current_user *user,
-    const struct tenant *tenant, struct slice id)
+tasks_list(struct exchange *x, const struct tenant *tenant, struct db *db,
+    const struct secrets *secrets)
 {
 	struct task_query query;
 	struct page page = {
-		.x = x,
-		.tenant = tenant,
+		.out = &x->response.body,
+		.user_id = tenant_user_id(tenant),
 		.query = &query,
-		.status = STATUS_OK,
 	};
+	struct slice cursor;
 	enum status status;
 
-	(void)user;
-	(void)id;
-	if ((status = task_query_read(x, tenant, &query)) != STATUS_OK)
-		return status;
-	buffer_add_char(&x->response.body, '[');
-	status = task_store_list(
-	    x->db, x->arena, tenant, &query, write_listed, &page);
+	status = task_query_read(
+	    x->arena, x->target.query, &x->response, &query, &cursor);
+	if (status == STATUS_OK && cursor.data != NULL) {
+		status = task_cursor_open(
+		    x->arena, secrets, tenant, cursor, &query);
+		if (status == STATUS_INVALID)
+			return task_query_refuse_cursor(&x->response);
+	}
 	if (status != STATUS_OK)
 		return status;
-	buffer_add_char(&x->response.body, ']');
-	return page.status;
+
+	buffer_add_char(page.out, '[');
+	status = task_store_list(
+	    db, x->arena, tenant, &query, write_listed, &page);
+	if (status != STATUS_OK)
+		return status;
+	buffer_add_char(page.out, ']');
+	return page.has_more ? link_next(x, tenant, secrets, &page) : STATUS_OK;
 }
 
-/* Answer with *task* and its ETag. */
+/* Write *task* and its ETag into the response. */
 static enum status
-tell(struct exchange *x, const struct tenant *tenant, const struct task *task)
+write_task(
+    struct exchange *x, const struct tenant *tenant, const struct task *task)
 {
 	char *tag;
 
@@ -94,9 +118,9 @@ tell(struct exchange *x, const struct tenant *tenant, const struct task *task)
 	return STATUS_OK;
 }
 
-/* Read Idempotency-Key: visible ASCII; data NULL if none was sent. */
+/* Read Idempotency-Key into *key*; data NULL if it was not sent. */
 static enum status
-idempotency_key(struct exchange *x, struct slice *key)
+read_key(struct exchange *x, struct slice *key)
 {
 	*key = x->request->idempotency_key;
 	if (key->data == NULL)
@@ -110,14 +134,14 @@ idempotency_key(struct exchange *x, struct slice *key)
 	return STATUS_OK;
 
 bad:
-	x->response.detail =
-	    "Idempotency-Key must be 1 to 255 visible ASCII characters";
+	x->response.detail = "Idempotency-Key must be 1 to " TEXT_OF(
+	    KEY_LENGTH_MAX) " visible ASCII characters";
 	return STATUS_BAD_REQUEST;
 }
 
 enum status
-tasks_create(struct exchange *x, const struct current_user *user,
-    const struct tenant *tenant, struct slice id)
+tasks_create(struct exchange *x, const struct tenant *tenant, struct db *db,
+    const struct secrets *secrets)
 {
 	struct task task = { .revision = 1 };
 	struct task_change sent;
@@ -126,37 +150,36 @@ tasks_create(struct exchange *x, const struct current_user *user,
 	struct buffer location = buffer_in(x->arena);
 	enum status status;
 
-	(void)user;
-	(void)id;
-	if ((status = idempotency_key(x, &key)) != STATUS_OK)
+	(void)secrets;
+	if ((status = read_key(x, &key)) != STATUS_OK)
 		return status;
-	if ((status = task_json_read(x, &sent)) != STATUS_OK)
+	if ((status = task_json_read(
+		 x->arena, x->request, &x->response, &sent)) != STATUS_OK)
 		return status;
 	if (!sent.has_title)
 		return response_invalid(&x->response, "title", "is required");
 
 	task.content = sent.content;
-	task.created_at = task.updated_at = x->now;
+	task.created_at = task.updated_at = x->now_us;
 	if ((status = uuid_v7(task.created_at, &task.id)) != STATUS_OK)
 		return status;
 	status = task_store_create(
-	    x->db, x->arena, tenant, key, &task, &x->response.replayed);
+	    db, x->arena, tenant, key, &task, &x->response.replayed);
 	if (status != STATUS_OK)
 		return status;
 
 	uuid_write(&task.id, name);
-	buffer_add(&location, SLICE("/api/"));
-	buffer_add(&location, tenant_user_id(tenant));
-	buffer_add(&location, SLICE("/tasks/"));
+	task_write_path(&location, tenant_user_id(tenant));
+	buffer_add_char(&location, '/');
 	buffer_add(&location, (struct slice) { name, sizeof(name) });
 	if (location.failed)
 		return STATUS_INTERNAL;
 	x->response.location = buffer_slice(&location);
-	status = tell(x, tenant, &task);
+	status = write_task(x, tenant, &task);
 	return status == STATUS_OK ? STATUS_CREATED : status;
 }
 
-/* Read the id of a task; one that is not well-formed names none. */
+/* Read the id of a task; a malformed one is the id of no task. */
 static enum status
 read_id(struct slice text, struct uuid *id)
 {
@@ -164,14 +187,15 @@ read_id(struct slice text, struct uuid *id)
 }
 
 /*
- * Read *field*, the value of If-Match or If-None-Match, or data NULL.  A tag
- * that no task ever had, and a malformed field, names no revision.
+ * Read *field*, the value of If-Match or If-None-Match, into *revisions*.  A
+ * tag that no task can have names no revision, and neither does a malformed
+ * field.
  */
 static enum status
 read_revisions(
     struct arena *arena, struct slice field, struct task_revisions *revisions)
 {
-	/* A tag that names a revision has three bytes at least. */
+	/* A tag of a task has three bytes or more. */
 	size_t most = field.length / 3;
 	struct slice tag;
 	uint32_t *numbers;
@@ -193,7 +217,7 @@ read_revisions(
 	return STATUS_OK;
 }
 
-/* Read the request's conditions (RFC 9110 section 13.1). */
+/* Read If-Match and If-None-Match (RFC 9110 section 13.1). */
 static enum status
 read_conditions(const struct exchange *x, struct task_conditions *conditions)
 {
@@ -209,92 +233,85 @@ read_conditions(const struct exchange *x, struct task_conditions *conditions)
 }
 
 enum status
-tasks_read(struct exchange *x, const struct current_user *user,
-    const struct tenant *tenant, struct slice id)
+tasks_read(struct exchange *x, const struct tenant *tenant, struct db *db,
+    const struct secrets *secrets)
 {
 	struct task_conditions conditions;
 	struct uuid uuid;
 	struct task task;
 	enum status status;
 
-	(void)user;
-	if ((status = read_id(id, &uuid)) != STATUS_OK)
+	(void)secrets;
+	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
 		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;
-	status = task_store_find(x->db, x->arena, tenant, &uuid, &task);
+	status = task_store_find(db, x->arena, tenant, &uuid, &task);
 	if (status != STATUS_OK)
 		return status;
-	if ((status = tell(x, tenant, &task)) != STATUS_OK)
+	if ((status = write_task(x, tenant, &task)) != STATUS_OK)
 		return status;
 	if (task_revisions_include(&conditions.none_match, task.revision))
 		return STATUS_NOT_MODIFIED;
 	return STATUS_OK;
 }
 
-/* Make *change* to the task *id* and answer with what it left. */
+/* A reader of the body of a request that changes a task. */
+typedef enum status reader(struct arena *arena, const struct request *request,
+    struct response *response, struct task_change *change);
+
+/* Make the change that *read* finds in the body, and answer with the result. */
 static enum status
-change_task(struct exchange *x, const struct tenant *tenant,
-    const struct uuid *id, const struct task_change *change)
+change_task(struct exchange *x, const struct tenant *tenant, struct db *db,
+    reader *read)
 {
 	struct task_conditions conditions;
+	struct task_change change;
 	struct task task;
+	struct uuid id;
 	enum status status;
 
+	if ((status = read_id(x->id, &id)) != STATUS_OK)
+		return status;
+	status = read(x->arena, x->request, &x->response, &change);
+	if (status != STATUS_OK)
+		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;
 	status = task_store_update(
-	    x->db, x->arena, tenant, id, &conditions, change, x->now, &task);
-	if (status != STATUS_OK)
-		return status;
-	return tell(x, tenant, &task);
+	    db, x->arena, tenant, &id, &conditions, &change, x->now_us, &task);
+	return status == STATUS_OK ? write_task(x, tenant, &task) : status;
 }
 
 enum status
-tasks_update(struct exchange *x, const struct current_user *user,
-    const struct tenant *tenant, struct slice id)
+tasks_update(struct exchange *x, const struct tenant *tenant, struct db *db,
+    const struct secrets *secrets)
 {
-	struct task_change change;
-	struct uuid uuid;
-	enum status status;
-
-	(void)user;
-	if ((status = read_id(id, &uuid)) != STATUS_OK)
-		return status;
-	if ((status = task_json_read(x, &change)) != STATUS_OK)
-		return status;
-	return change_task(x, tenant, &uuid, &change);
+	(void)secrets;
+	return change_task(x, tenant, db, task_json_read);
 }
 
 enum status
-tasks_complete(struct exchange *x, const struct current_user *user,
-    const struct tenant *tenant, struct slice id)
+tasks_complete(struct exchange *x, const struct tenant *tenant, struct db *db,
+    const struct secrets *secrets)
 {
-	struct task_change change;
-	struct uuid uuid;
-	enum status status;
-
-	(void)user;
-	if ((status = read_id(id, &uuid)) != STATUS_OK)
-		return status;
-	if ((status = task_json_read_completion(x, &change)) != STATUS_OK)
-		return status;
-	return change_task(x, tenant, &uuid, &change);
+	(void)secrets;
+	return change_task(x, tenant, db, task_json_read_completion);
 }
 
 enum status
-tasks_delete(struct exchange *x, const struct current_user *user,
-    const struct tenant *tenant, struct slice id)
+tasks_delete(struct exchange *x, const struct tenant *tenant, struct db *db,
+    const struct secrets *secrets)
 {
 	struct task_conditions conditions;
 	struct uuid uuid;
 	enum status status;
 
-	(void)user;
-	if ((status = read_id(id, &uuid)) != STATUS_OK)
+	(void)secrets;
+	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
 		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;
-	status = task_store_delete(x->db, x->arena, tenant, &uuid, &conditions);
+	status = task_store_delete(db, x->arena, tenant, &uuid, &conditions);
 	return status == STATUS_OK ? STATUS_NO_CONTENT : status;
 }

@@ -1,10 +1,11 @@
 #ifndef TENANT_H
 #define TENANT_H
 
-#include "auth/auth.h"
-#include "base/arena.h"
 #include "base/slice.h"
 #include "base/status.h"
+
+struct arena;
+struct current_user;
 
 /*
  * A tenant whose data may be touched now.  What is inside is known to tenant.c

@@ -68,7 +68,7 @@ void token_remember(
 
 /*
  * Answer as token_verify() would, if *token* is in *cache*; else
- * STATUS_NOT_FOUND.  The cache must have been filled under the same policy;
+ * STATUS_NONE.  The cache must have been filled under the same policy;
  * the times are checked anew.  *claims* live in the cache.
  */
 enum status token_recall(const struct cache *cache,

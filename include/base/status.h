@@ -3,9 +3,8 @@
 
 /*
  * The one error idiom: a fallible function returns an enum status, which the
- * caller must look at, and gives its result through its last parameter.  The
- * same value, returned by a handler, is what the client is answered; the one
- * table in status.c says how.
+ * caller must look at, and gives its result through its last parameter.  What a
+ * handler returns is the answer to the client; the table in status.c says how.
  */
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -33,14 +32,17 @@ enum status {
 	STATUS_INVALID,
 	STATUS_IDEMPOTENCY_KEY_REUSED,
 
-	/* Failures of ours, or of what we stand on. */
+	/* Failures of this program, or of the database. */
 	STATUS_INTERNAL,
 	STATUS_UNAVAILABLE,
+
+	/* For callers alone: what was looked for is not there. */
+	STATUS_NONE,
 
 	STATUS_COUNT
 };
 
-/* How one status is told to a client (RFC 9110 section 15, RFC 9457). */
+/* How a status is told to a client (RFC 9110 section 15, RFC 9457). */
 struct status_answer {
 	unsigned http;	    /* the status code, 100 to 599 */
 	const char *title;  /* RFC 9110's phrase for it */

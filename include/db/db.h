@@ -11,31 +11,33 @@
 /*
  * One connection to MariaDB and its prepared statements.
  *
- * The connection is made when it is first needed and made anew when it was
- * lost: a lost one is noticed before a statement is sent on it, and never by
- * sending a statement twice, for then nobody knows whether the first one ran.
- * After it was lost, or could not be made, everything fails at once for half a
- * second.
+ * The program connects when a connection is first needed, and again after it
+ * was lost.  A lost connection is noticed before a statement is sent.  A
+ * statement is never sent twice: nobody would know whether the first one ran.
+ * For half a second after a connection was lost or refused, all calls fail at
+ * once.
  *
- * Every failure is logged here, but for those of that half second.
- * STATUS_UNAVAILABLE: the database is away, or says no for a reason that no
- * request can help.  STATUS_INTERNAL: the statement or its values are wrong,
- * which is a fault of this program.
+ * Each failure is logged here, except those of that half second.
+ * STATUS_UNAVAILABLE: the database is away or refuses to work.
+ * STATUS_INTERNAL: the statement or its values are wrong, or there is no
+ * memory.
  */
 struct db;
 
 /*
- * So many statements stay prepared on a connection.  One more takes the place
- * of the one that has not been run for longest.
+ * The number of statements that stay prepared on a connection.  One more
+ * replaces the statement that was run least recently.
  */
 #define DB_PREPARED_MAX 64
 
-/* The longest text or bytes that a column may hold. */
+/* The longest value of a column, in bytes. */
 #define DB_COLUMN_BYTES 4096
 
 /*
- * A connection by the group [todo] of the MariaDB option file *defaults_file*,
- * which must outlive it.  Returns NULL if there is no memory.
+ * Return a connection, not yet connected, that is described by the group
+ * [todo] of the MariaDB option file *defaults_file*.  That text must outlive
+ * the connection.  NULL if there is no memory.  The caller owns the connection;
+ * db_free(), which takes NULL too, ends it.
  */
 struct db *db_new(const char *defaults_file);
 void db_free(struct db *db);
@@ -47,58 +49,58 @@ void db_free(struct db *db);
 enum status db_check(const char *defaults_file) MUST_CHECK;
 
 /*
- * A request begins: allow it 0.9 s from now.  After that no statement is sent
- * for it any more, STATUS_UNAVAILABLE, and what is not committed is undone; so
- * however slow the database is, all is over within 2 s.
+ * Allow a request that begins now 0.9 s.  After that no step is begun for the
+ * request: STATUS_UNAVAILABLE, and an open transaction is undone.  A step takes
+ * a second at most, so the request ends within 2 s, however slow the database.
  */
 void db_allow_time(struct db *db);
 
-/* Connect unless connected already. */
+/* Connect, unless there is a connection. */
 enum status db_connect(struct db *db) MUST_CHECK;
 
 /*
- * Run *sql*, which is prepared unless a statement of the same text still is.
- * If it gives rows, the caller reads them with db_row() until that no longer
- * says STATUS_OK, or calls db_done().  *sql* need not last longer than this
- * call.
+ * Run *sql*, and prepare it first unless a statement with the same text is
+ * prepared.  If it gives rows, the caller calls db_row() until the status is
+ * not STATUS_OK, or else db_done().  *sql* need not outlive this call.
  */
 enum status db_run(struct db *db, const struct sql *sql) MUST_CHECK;
 
 /*
- * The next row of the statement run last: *row* has as many columns as that
- * statement, and is valid until db_row() or db_run() is called again.
- * STATUS_NOT_FOUND after the last one.
+ * Read the next row of the last statement.  *row* has the statement's columns
+ * and is valid until the next db_row() or db_run().  STATUS_NONE after the last
+ * row.
  */
 enum status db_row(struct db *db, const struct sql_value **row) MUST_CHECK;
 
-/* Leave the rows that are not read yet. */
+/* Drop the rows that were not read. */
 void db_done(struct db *db);
 
-/* How many rows the statement run last changed or, for UPDATE, matched. */
+/* The number of rows that the last statement changed or, UPDATE, matched. */
 uint64_t db_affected(const struct db *db);
 
 /*
- * Was the last failure a deadlock?  The server has then undone the whole
- * transaction, and it may be tried again.
+ * True if the last failure was a deadlock.  The server has then undone the
+ * whole transaction, and the caller may try it again.
  */
 bool db_deadlocked(const struct db *db);
 
 /*
- * Was it what trying again does not mend: the server refuses this account or
- * this database, or it or the library what the option file says?  (A server
- * that is away, busy, full or read-only is another thing.)
+ * True if the last failure was a refusal, which trying again does not mend: of
+ * the account, of the database, or of what the option file sets.  A server that
+ * is away, busy, full or read-only refuses nothing.
  */
 bool db_refused(const struct db *db);
 
-/* The last failure, in words. */
+/* The text of the last failure. */
 const char *db_reason(const struct db *db);
 
-/* Was it that a table or a column is not there? */
+/* True if the last failure was a missing table or column. */
 bool db_lacks_schema(const struct db *db);
 
 /*
- * A transaction.  If the answer to db_commit() is not STATUS_OK, the outcome
- * is unknown.  db_rollback() drops the connection if it can do no better.
+ * A transaction.  Unless db_commit() returns STATUS_OK, the outcome is unknown.
+ * If ROLLBACK fails, db_rollback() closes the connection, which has the same
+ * effect.
  */
 enum status db_begin(struct db *db) MUST_CHECK;
 enum status db_commit(struct db *db) MUST_CHECK;

@@ -5,16 +5,16 @@
 #include "base/status.h"
 #include "db/db.h"
 
-/* The migration of sql/ that this program needs; later ones do not hurt. */
+/* The newest migration in sql/ that this program needs. */
 #define SCHEMA_VERSION 1
 
 /*
- * STATUS_OK if the database has applied SCHEMA_VERSION; STATUS_NOT_FOUND if it
- * has not; else as db_run().
+ * STATUS_OK if the database has applied migration SCHEMA_VERSION or a later
+ * one; STATUS_NONE if not; otherwise as db_run().
  */
 enum status schema_check(struct db *db, struct arena *arena) MUST_CHECK;
 
-/* What there is to know of the database, each text cut to fit. */
+/* Facts about the database; longer texts are cut. */
 struct schema_facts {
 	char database[65]; /* "" if none is chosen */
 	char user[130];	   /* the account, as the server knows it */
@@ -23,13 +23,13 @@ struct schema_facts {
 	int64_t time;	   /* its clock, microseconds since 1970 */
 };
 
-/* Ask for *facts*, with memory of *arena*.  Statuses as db_run()'s. */
+/* Read *facts*, with memory of *arena*.  Statuses as db_run(). */
 enum status schema_describe(
     struct db *db, struct arena *arena, struct schema_facts *facts) MUST_CHECK;
 
 /*
- * May the account read, insert, change and delete tasks?  Statuses as
- * db_run()'s; db_refused() tells of a right that the account lacks.
+ * STATUS_OK if the account may read, insert, change and delete tasks; else as
+ * db_run(), and db_refused() is true if it may not.
  */
 enum status schema_check_grants(struct db *db, struct arena *arena) MUST_CHECK;
 

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/slice.h"
 
-/* A value bound to a "?", or a column of a row. */
+/* The type of a value bound to a "?", or of a column of a row. */
 enum sql_type { SQL_NULL, SQL_TEXT, SQL_BYTES, SQL_INTEGER, SQL_TIME };
 
 struct sql_value {
@@ -25,9 +25,9 @@ struct sql_value sql_time(int64_t time);
 
 /*
  * An SQL statement, written piece by piece in memory of an arena: each "?"
- * together with the value that it stands for, and each column of the result
- * together with its type, so that no two of them can drift apart.  As with a
- * buffer, one look at the end tells whether there was memory for all of it.
+ * together with its value, and each column of the result together with its
+ * type, so that text, values and types cannot disagree.  sql_failed() tells at
+ * the end whether there was memory for all pieces.
  */
 struct sql {
 	struct buffer text;   /* not terminated */
@@ -38,7 +38,7 @@ struct sql {
 /* An empty statement in *arena*. */
 struct sql sql_in(struct arena *arena);
 
-/* Append *text*, which has no "?". */
+/* Append *text*, without a "?". */
 static inline void
 sql_add(struct sql *sql, const char *text)
 {
@@ -46,8 +46,8 @@ sql_add(struct sql *sql, const char *text)
 }
 
 /*
- * Append *text*, which has one "?", and *value* for it.  The bytes of *value*
- * remain the caller's, and must last until the statement has been run.
+ * Append *text*, with one "?", and *value* for it.  The bytes of *value* stay
+ * the caller's and must last until the statement has run.
  */
 static inline void
 sql_bind(struct sql *sql, const char *text, struct sql_value value)
@@ -57,7 +57,7 @@ sql_bind(struct sql *sql, const char *text, struct sql_value value)
 	    (struct slice) { (const char *)&value, sizeof(value) });
 }
 
-/* Append *text*, a column that the result will have, of *type*. */
+/* Append *text*, which makes a column of the result, of *type*. */
 static inline void
 sql_column(struct sql *sql, const char *text, enum sql_type type)
 {
@@ -66,7 +66,7 @@ sql_column(struct sql *sql, const char *text, enum sql_type type)
 	    &sql->types, (struct slice) { (const char *)&type, sizeof(type) });
 }
 
-/* Was there no memory for all of *sql*? */
+/* True if there was not memory for all pieces of *sql*. */
 bool sql_failed(const struct sql *sql);
 
 /* The values and the types, in the order of the text. */

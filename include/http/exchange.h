@@ -4,21 +4,21 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/cache.h"
-#include "db/db.h"
+#include "base/slice.h"
 #include "http/request.h"
 #include "http/response.h"
-#include "server/settings.h"
 
-/* One request and the answer to it, with all that a handler may use. */
+/*
+ * One request and the answer to it.  There is no database and no secret in
+ * here: a handler that needs one takes it as a parameter, so that the type of
+ * a function says what it can reach.
+ */
 struct exchange {
 	struct arena *arena; /* lives as long as the exchange */
-	struct db *db;
-	struct cache *tokens; /* verified under *settings*; or NULL */
-	const struct settings *settings;
 	const struct request *request;
 	struct target target; /* the request's, taken apart */
-	int64_t now;	      /* when it began: microseconds since 1970 */
+	struct slice id; /* the raw segment for "{id}"; data NULL if none */
+	int64_t now_us;	 /* when the request began: microseconds since 1970 */
 	struct response response;
 };
 

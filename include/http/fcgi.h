@@ -35,7 +35,7 @@ bool fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask);
 /*
  * Take the next request, if there is one.  Its body is in *arena*, all else in
  * *fcgi*, where it is valid until fcgi_finish().  Does not wait for a
- * connection: STATUS_NOT_FOUND if none is there, or what came is no request.
+ * connection: STATUS_NONE if none is there, or what came is no request.
  */
 enum status fcgi_accept(
     struct fcgi *fcgi, struct arena *arena, struct request *request) MUST_CHECK;

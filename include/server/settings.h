@@ -17,7 +17,7 @@
 #define SETTINGS_COMPLAINT_SIZE 512
 
 struct settings {
-	struct token_policy token;
+	struct token_policy policy;
 	const char *db_defaults_file; /* a MariaDB option file */
 	const char *secret_source;    /* the setting that the secrets are of */
 };

@@ -35,10 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FUZZ_SECRET_OLD "fedcba9876543210fedcba9876543210"
 #define FUZZ_ISSUER "https://todo.example"
 #define FUZZ_USER "alice"
-#define FUZZ_POOL_CAP ((size_t)16 * 1024 * 1024)
+#define FUZZ_ARENA_CAP ((size_t)16 * 1024 * 1024)
 
 static const struct settings fuzz_settings = {
-	.token = {
+	.policy = {
 		.secrets.list = {
 			{ { FUZZ_SECRET, sizeof(FUZZ_SECRET) - 1 }, { "2", 1 } },
 			{ { FUZZ_SECRET_OLD, sizeof(FUZZ_SECRET_OLD) - 1 }, { "1", 1 } },
@@ -129,7 +129,7 @@ fuzz_arena(void)
 	static struct arena *arena;
 
 	if (arena == NULL)
-		arena = arena_new(FUZZ_POOL_CAP);
+		arena = arena_new(FUZZ_ARENA_CAP);
 	return arena;
 }
 

@@ -157,7 +157,7 @@ set_signature(size_t n)
 static int
 show_ways(void)
 {
-	struct arena *arena = arena_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 
 	/* What is made once is made now, standard output's buffer too. */
 	printf("# process, signature\n");
@@ -247,7 +247,7 @@ show_times(unsigned long count)
 	 * somebody else on the machine, is left out. */
 	static const unsigned percent[] = { 50, 75, 90 };
 	enum { CUTS = sizeof(percent) / sizeof(percent[0]), PILOT = 5000 };
-	struct arena *arena = arena_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 	struct mean means[CUTS][2] = { 0 };
 	static double pilot[PILOT];
 
@@ -296,7 +296,7 @@ RAND_bytes(unsigned char *bytes, int count)
 static void
 remember_right(void)
 {
-	struct arena *arena = arena_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 
 	(void)set_signature(SIGNATURE_LENGTH);
 	never(judge(arena) != STATUS_OK);
@@ -308,7 +308,7 @@ main(int argc, char *argv[])
 {
 	bool times;
 
-	policy = fuzz_settings.token;
+	policy = fuzz_settings.policy;
 	policy.secrets.count = 1;
 	/* In what chance has a part, such as the place that the cache has for
 	 * a token, each process that is timed is to have its own. */

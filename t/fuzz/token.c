@@ -40,20 +40,20 @@ check_memory(
 	struct token_claims again, recalled;
 
 	if (verified != STATUS_OK) {
-		never(token_recall(tokens, &fuzz_settings.token, token, NOW,
-			  &refusal, &recalled) != STATUS_NOT_FOUND);
+		never(token_recall(tokens, &fuzz_settings.policy, token, NOW,
+			  &refusal, &recalled) != STATUS_NONE);
 		return;
 	}
-	if (token_recall(tokens, &fuzz_settings.token, token, NOW, &refusal,
-		&recalled) == STATUS_NOT_FOUND)
+	if (token_recall(tokens, &fuzz_settings.policy, token, NOW, &refusal,
+		&recalled) == STATUS_NONE)
 		token_remember(tokens, token, claims);
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		enum status status = token_verify(fuzz_arena(),
-		    &fuzz_settings.token, token, times[i], &refusal, &again);
-		enum status recall = token_recall(tokens, &fuzz_settings.token,
+		    &fuzz_settings.policy, token, times[i], &refusal, &again);
+		enum status recall = token_recall(tokens, &fuzz_settings.policy,
 		    token, times[i], &recall_refusal, &recalled);
 
-		if (recall == STATUS_NOT_FOUND)
+		if (recall == STATUS_NONE)
 			continue; /* too long to be remembered */
 		never(recall != status);
 		never(refusal.reason != recall_refusal.reason);
@@ -74,7 +74,7 @@ check(const char *token, size_t length)
 	struct token_claims claims;
 	enum status status;
 
-	status = token_verify(arena, &fuzz_settings.token,
+	status = token_verify(arena, &fuzz_settings.policy,
 	    (struct slice) { token, length }, NOW, &refusal, &claims);
 	if (status == STATUS_OK) {
 		never(length > TOKEN_LENGTH_MAX);

@@ -9,9 +9,9 @@ int
 main(void)
 {
 	static char line[1 << 20];
-	struct arena *arena = arena_new(FUZZ_POOL_CAP);
+	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 	/* The other verifier knows one secret, and one leeway for all times. */
-	struct token_policy policy = fuzz_settings.token;
+	struct token_policy policy = fuzz_settings.policy;
 
 	policy.leeway = 0;
 	policy.secrets.count = 1;

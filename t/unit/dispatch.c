@@ -8,10 +8,12 @@
 
 #include <unistd.h>
 
+#include "auth/auth.h"
 #include "auth/secrets.h"
 #include "auth/tenant.h"
 #include "full.h"
 #include "tap.h"
+#include "task/task_cursor.h"
 #include "task/task_json.h"
 #include "task/task_query.h"
 
@@ -27,20 +29,18 @@ make_link(struct arena *arena, enum task_sort sort, struct slice *link)
 	static const struct task last = {
 		.content = { .title = SLICE("the last one") },
 	};
-	struct task_query query = { .sort = sort, .limit = 1 };
-	struct exchange x = {
-		.arena = arena,
-		.settings = &fuzz_settings,
-		.response = response_in(arena),
-		.target = { .query = SLICE("limit=1&after=x&%zz&a") },
-	};
+	const struct task_query query = { .sort = sort, .limit = 1 };
+	struct slice cursor;
 	const struct tenant *tenant;
 	enum status status;
 
 	status = tenant_guard(arena, &user, SLICE(FUZZ_USER), &tenant);
 	if (status == STATUS_OK)
-		status = task_query_link(&x, tenant, &query, &last);
-	*link = x.response.link;
+		status = task_cursor_seal(arena, &fuzz_settings.policy.secrets,
+		    tenant, &query, &last, &cursor);
+	if (status == STATUS_OK)
+		status = task_query_link(arena, SLICE(FUZZ_USER),
+		    SLICE("limit=1&after=x&%zz&a"), cursor, link);
 	return status;
 }
 
@@ -200,7 +200,7 @@ test_cursors(void)
 	answer(request, 422);
 
 	/* It opens, but holds no place. */
-	if (secrets_seal(arena, &fuzz_settings.token.secrets, context,
+	if (secrets_seal(arena, &fuzz_settings.policy.secrets, context,
 		SLICE("short"), &box) != STATUS_OK)
 		return;
 	buffer_add(&target, path);

@@ -107,10 +107,10 @@ secrets_taken(void)
 
 		while (count < SECRETS_MAX && table[i].keys[count] != NULL)
 			count++;
-		good = good && settings->token.secrets.count == count;
+		good = good && settings->policy.secrets.count == count;
 		for (size_t n = 0; good && n < count; n++) {
 			struct secret *secret =
-			    &settings->token.secrets.list[n];
+			    &settings->policy.secrets.list[n];
 			const char *version = table[i].versions[n];
 
 			good = slice_equal(
@@ -292,7 +292,7 @@ precedence(void)
 		ok(status == table[i].status &&
 			(status == STATUS_OK
 				? slice_equal(
-				      settings->token.secrets.list[0].key,
+				      settings->policy.secrets.list[0].key,
 				      slice_of(table[i].key)) &&
 				    complaint[0] == '\0'
 				: complains(table[i].key)),
@@ -369,10 +369,11 @@ files(void)
 		    table[i].complaint == NULL ? "" : table[i].complaint);
 		if (table[i].complaint == NULL)
 			ok(status == STATUS_OK &&
-				settings->token.secrets.count == 1 &&
-				settings->token.secrets.list[0].version.data ==
+				settings->policy.secrets.count == 1 &&
+				settings->policy.secrets.list[0].version.data ==
 				    NULL &&
-				slice_equal(settings->token.secrets.list[0].key,
+				slice_equal(
+				    settings->policy.secrets.list[0].key,
 				    table[i].content),
 			    "file taken: %s", table[i].name);
 		else
@@ -500,9 +501,9 @@ urls(void)
 		status = read_entries(entries, &settings);
 		if (table[i].origin != NULL)
 			ok(status == STATUS_OK &&
-				slice_equal(settings->token.issuer,
+				slice_equal(settings->policy.issuer,
 				    slice_of(table[i].origin)) &&
-				slice_equal(settings->token.audience,
+				slice_equal(settings->policy.audience,
 				    slice_of(table[i].origin)),
 			    "origin: %s", table[i].origin);
 		else
@@ -563,9 +564,9 @@ names(void)
 		status = read_entries(entries, &settings);
 		if (table[i].issuer != NULL)
 			ok(status == STATUS_OK &&
-				slice_equal(settings->token.issuer,
+				slice_equal(settings->policy.issuer,
 				    slice_of(table[i].issuer)) &&
-				slice_equal(settings->token.audience,
+				slice_equal(settings->policy.audience,
 				    slice_of(table[i].audience)),
 			    "names: %s", table[i].name);
 		else
@@ -620,8 +621,8 @@ numbers(void)
 		memcpy(name, table[i].entry, strcspn(table[i].entry, "="));
 		if (table[i].leeway >= 0)
 			ok(status == STATUS_OK &&
-				settings->token.leeway == table[i].leeway &&
-				settings->token.max_lifetime ==
+				settings->policy.leeway == table[i].leeway &&
+				settings->policy.max_lifetime ==
 				    table[i].max_lifetime,
 			    "number: %s", table[i].entry);
 		else

@@ -4,6 +4,7 @@
  */
 #include "auth/tenant.h"
 
+#include "auth/auth.h"
 #include "full.h"
 #include "tap.h"
 

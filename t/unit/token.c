@@ -948,8 +948,7 @@ remembered(void)
 	struct slice other = { copy, token.length };
 	unsigned known = 0;
 
-	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND &&
-		refusal.reason == NULL,
+	ok(recall(cache, token, NOW) == STATUS_NONE && refusal.reason == NULL,
 	    "a token that was not seen is not known");
 	if (verify(token) != STATUS_OK)
 		abort();
@@ -979,10 +978,10 @@ remembered(void)
 
 	for (size_t i = 0; i < token.length; i++) {
 		copy[i] ^= 1;
-		known += recall(cache, other, NOW) != STATUS_NOT_FOUND;
+		known += recall(cache, other, NOW) != STATUS_NONE;
 		copy[i] ^= 1;
 		known += recall(cache, (struct slice) { copy, i }, NOW) !=
-		    STATUS_NOT_FOUND;
+		    STATUS_NONE;
 	}
 	ok(known == 0, "with a byte changed, or less, it is another token");
 
@@ -990,7 +989,7 @@ remembered(void)
 	if (verify(token) != STATUS_OK)
 		abort();
 	token_remember(cache, token, &claims);
-	ok(recall(cache, token, NOW) == STATUS_NOT_FOUND,
+	ok(recall(cache, token, NOW) == STATUS_NONE,
 	    "a very long one is not remembered");
 	cache_free(cache);
 
@@ -998,7 +997,7 @@ remembered(void)
 	token_remember(
 	    cache, mint(SLICE(HEADER), payload_of(changes), key), &claims);
 	ok(recall(cache, mint(SLICE(HEADER), payload_of(changes), key), NOW) ==
-		STATUS_NOT_FOUND,
+		STATUS_NONE,
 	    "nor is one for which there is no room");
 	cache_free(cache);
 }

@@ -13,6 +13,9 @@ my %NEEDED = (
 	issuer => [qw(ca-certificates curl nodejs npm)],
 	tests => [qw(ca-certificates chromium fonts-dejavu-core libcrypt-jwt-perl
 		libio-socket-ssl-perl mariadb-client-core nodejs npm perl valgrind)],
+	# What t/style, t/static and .ci/run want besides.
+	tools => [qw(clang clang-format clang-tidy clang-tools cppcheck git libperl-critic-perl
+		shellcheck)],
 	bench => ['libio-socket-ssl-perl'],
 	# The contestants of the benchmark.
 	(map { $_ => [qw(python3-fastapi python3-jwt python3-aiomysql uvicorn python3-uvloop
@@ -25,6 +28,7 @@ my %NEEDED = (
 # where that is not a program of the same name.
 my %SIGN = (
 	'ca-certificates' => '/etc/ssl/certs/ca-certificates.crt',
+	'clang-tools' => 'scan-build',
 	'fonts-dejavu-core' => '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf',
 	'libc6-dev' => '/usr/include/stdio.h',
 	'libcrypt-jwt-perl' => '/usr/share/perl5/Crypt/JWT.pm',
@@ -32,6 +36,7 @@ my %SIGN = (
 	'libio-socket-ssl-perl' => '/usr/share/perl5/IO/Socket/SSL.pm',
 	'libjson-c-dev' => '/usr/include/json-c/json.h',
 	'libmariadb-dev' => '/usr/include/mariadb/mysql.h',
+	'libperl-critic-perl' => 'perlcritic',
 	'libssl-dev' => '/usr/include/openssl/evp.h',
 	'mariadb-client-core' => 'mariadb',
 	'mariadb-server-core' => 'mariadbd',
