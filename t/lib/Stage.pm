@@ -236,7 +236,7 @@ sub reload_nginx ($self) {
 	# It opens the logs, one of which may be a FIFO by now.
 	run(['timeout', 10, $self->_nginx, '-t', '-q'], as => $self->services, session => 1) == 0
 	    or die "nginx does not take that configuration\n";
-	my ($pid) = $self->pids('nginx');
+	my ($pid) = $self->pids_of_running('nginx');
 	my %old = map { $_ => 1 } children($pid);
 	kill HUP => $pid;
 	my $deadline = time + 10;
@@ -317,10 +317,10 @@ our %PARTS = (
 	'pool-stop' => sub ($self) { $self->stop('pool') },
 	'pool-start' => sub ($self) { $self->start_pool; $self->_answers('pool', '/healthz') },
 	'pool-hup' => sub ($self) {
-		kill HUP => $self->pids('pool');
+		kill HUP => $self->pids_of_running('pool');
 		$self->remember_parts('pool', $self->_parts_of_pool);
 	},
-	'pool-pid' => sub ($self) { print map { "$_\n" } $self->pids('pool') },
+	'pool-pid' => sub ($self) { print map { "$_\n" } $self->pids_of_running('pool') },
 	'issuer-stop' => sub ($self) { $self->stop('issuer') },
 	'issuer-start' => sub ($self) { $self->start_issuer; $self->_answers('issuer', '/api/auth/ok') },
 	'nginx-reload' => \&reload_nginx,

@@ -54,6 +54,9 @@ sub _recorded ($self, $name) {
 # [process id, since] of each.
 sub _leaders ($self, $name) { map { [split] } split /\n/, $self->_recorded("$name.pid") }
 sub pids ($self, $name) { map { $_->[0] } $self->_leaders($name) }
+sub pids_of_running ($self, $name) {
+	return $self->alive($name) ? $self->pids($name) : die "$name is down\n";
+}
 
 sub _lives ($leader) {
 	my %stat = stat_of($leader->[0]) or return 0;
