@@ -7,14 +7,13 @@ package Bench;
 use v5.36;
 use parent 'Stage::Services';
 use Digest::MD5 qw(md5_hex);
-use Digest::SHA qw(hmac_sha256);
 use File::Path ();
 use File::Temp ();
 use HTTP::Tiny;
-use MIME::Base64 qw(encode_base64url);
 use POSIX ();
 use Stage;
 use Stage::Process qw(output stat_of);
+use Token;
 
 use constant { HOST => '127.0.0.1', ISSUER => 'https://bench.example' };
 my $TICKS = POSIX::sysconf(POSIX::_SC_CLK_TCK());
@@ -142,19 +141,16 @@ sub task_ids ($self, @tenants) {
 
 # The token of tenant number n. wrong: 'expired', 'signature' or 'rs256'.
 sub token ($self, $n, $wrong = '') {
-	my $user = $self->tenant($n);
 	my $iat = time - ($wrong eq 'expired' ? 7200 : 0);
-	my $exp = $iat + ($wrong eq 'expired' ? 3600 : 43200);
-	my $alg = $wrong eq 'rs256' ? 'RS256' : 'HS256';
-	my $input = join '.', map { encode_base64url($_) }
-	    qq({"alg":"$alg","typ":"JWT"}),
-	    qq({"iss":"@{[ISSUER]}","sub":"$user","aud":"@{[ISSUER]}","exp":$exp,)
-	    . qq("iat":$iat,"jti":"@{[md5_hex("jti $n")]}","user_id":"$user",)
-	    . qq("user_email":"$n\@bench.example"});
-	my $signature = $wrong eq 'rs256' ? join '', map { chr int rand 256 } 1 .. 256
-	    : $wrong eq 'signature' ? hmac_sha256($input, 'another secret')
-	    : hmac_sha256($input, $self->{secret});
-	return "$input." . encode_base64url($signature);
+	my @claims = Token::claims($self->tenant($n), ISSUER, ISSUER, iat => $iat,
+		exp => $iat + ($wrong eq 'expired' ? 3600 : 43200),
+		jti => '"' . md5_hex("jti $n") . '"', user_email => qq("$n\@bench.example"));
+	my $header = $wrong eq 'rs256' ? '{"alg":"RS256","typ":"JWT"}' : $Token::HEADER;
+	my $key = $wrong eq 'signature' ? 'another secret' : $self->{secret};
+	my $token = Token::sign(Token::b64u($header), Token::b64u(Token::payload(@claims)), $key);
+	# As long as a signature of RSA.
+	my $rsa = Token::b64u(join '', map { chr int rand 256 } 1 .. 256);
+	return $wrong eq 'rs256' ? $token =~ s/[^.]*\z/$rsa/r : $token;
 }
 
 # What every contestant is told.

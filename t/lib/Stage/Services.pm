@@ -35,18 +35,12 @@ sub launch ($self, $name, $command, %o) {
 }
 
 sub remember ($self, $name, @pids) {
-	$self->_record("$name.pid", join '', map {
+	$self->put("stage/$name.pid", join '', map {
 		my %stat = stat_of($_);
 		%stat ? "$_ $stat{since}\n" : ();
 	} @pids);
 }
 
-sub _record ($self, $name, $text) {
-	my $path = $self->file("stage/$name");
-	open my $f, '>', $path or die "$path: $!\n";
-	print {$f} $text;
-	close $f or die "$path: $!\n";
-}
 sub _recorded ($self, $name) {
 	return -e $self->file("stage/$name") ? $self->read("stage/$name") : '';
 }
@@ -118,7 +112,7 @@ sub until_ready ($self, $name, $ready, %o) {
 
 # What something was made or started with: files, and references to texts.
 sub same_parts ($self, $name, @parts) { $self->_recorded("$name.parts") eq _digest_of(@parts) }
-sub remember_parts ($self, $name, @parts) { $self->_record("$name.parts", _digest_of(@parts)) }
+sub remember_parts ($self, $name, @parts) { $self->put("stage/$name.parts", _digest_of(@parts)) }
 sub _digest_of (@parts) { digest(join "\n", map { ref ? $$_ : slurp($_) } @parts) }
 
 # True if a service runs, and was started with these parts.
