@@ -182,7 +182,8 @@ sub start_nginx ($self, @backends) {
 		log => "$dir/log/access.log", page => "$dir/page");
 	my $product = sub ($name, @more) {
 		return Stage::Nginx::replaced($name, Stage::Nginx::product($name),
-			Stage::Nginx::operator($name, %place), Stage::Nginx::moved($name, %place), @more);
+			Stage::Nginx::operator($name, %place), Stage::Nginx::moved($name, %place),
+			@more);
 	};
 	$self->put("etc/todo/$_", $product->($_))
 	    for grep { !/-(?:settings|server|site)\.conf\z/ } Stage::Nginx::names();

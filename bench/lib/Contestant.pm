@@ -64,7 +64,8 @@ sub build ($self) {
 	} elsif ($name eq 'fastify') {
 		my $dir = $stage->file('fastify');
 		mkdir $dir;
-		$copy->($dir, map { "fastify/$_" } qw(app.js package.json package-lock.json .npmrc));
+		$copy->($dir, map { "fastify/$_" }
+			qw(app.js package.json package-lock.json .npmrc));
 		Stage::Packages::npm($stage, $dir);
 	}
 }

@@ -56,8 +56,10 @@ sub figures ($stage, $conditions, $o) {
 		kind => 'scale',
 		conditions => {
 			%$conditions, tasks => $size{tasks},
-			map { ("${_}_rows" => $size{$_}{tenants} * $size{tasks} + $size{$_}{giant}) }
-			    qw(small large),
+			map {
+				my $of = $size{$_};
+				("${_}_rows" => $of->{tenants} * $size{tasks} + $of->{giant});
+			} qw(small large),
 		},
 		cases => _play($stage, \%pool, \@cases, $o),
 		memory => _remember($stage, $pool{small}, \%size, $o),

@@ -45,10 +45,10 @@ sub run ($self, $env, @args) {
 	my $until = Time::HiRes::time() + 20;
 	while (!waitpid $pid, POSIX::WNOHANG) {
 		if (Time::HiRes::time() > $until) { kill KILL => $pid; waitpid $pid, 0 }
-		select undef, undef, undef, 0.005;
+		Stage::Process::pause(0.005);
 	}
 	my $exit = $? & 127 ? 'signal ' . ($? & 127) : $? >> 8;
-	return $exit, map { open my $f, '<', "$_" or die $!; local $/; <$f> // '' } $out, $err;
+	return $exit, map { Stage::Folder::slurp("$_") } $out, $err;
 }
 
 my $sockets = 0;
@@ -57,7 +57,8 @@ sub _socket_path ($self) { $self->dir . '/s' . ++$sockets }
 # One worker as spawn-fcgi leaves it: the listening socket is descriptor 0.
 sub worker ($self, %env) {
 	my $path = $self->_socket_path;
-	return $self->worker_at($path, IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM), %env);
+	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM);
+	return $self->worker_at($path, $listen, %env);
 }
 
 # The same on a socket of the caller's, which a client reaches at `address`.

@@ -44,13 +44,14 @@ sub new ($class, %o) {
 		stage => defined $dir ? Stage->new(dir => $dir) : undef,
 		build => $env{STAGING_BUILD} // (defined $dir ? "$dir/build" : undef),
 		private => $o{private}, owner => $$,
-		tag => sprintf('T%s', join '', map { ('A' .. 'Z', 'a' .. 'z', 0 .. 9)[rand 62] } 1 .. 9),
+		tag => 'T' . join('', map { ('A' .. 'Z', 'a' .. 'z', 0 .. 9)[rand 62] } 1 .. 9),
 		users => 0, faults => [], ids => {}, expected => [], statuses => {},
 	}, $class;
 	push @running, $self;
 	plan skip_all => 'Better Auth is not here' if $o{issuer} && !defined $self->frontend;
 	if (defined $dir) {
-		$self->{from}{$_} = -s "$dir/log/$_" // 0 for qw(todo.log nginx-error.log issuer.log);
+		$self->{from}{$_} = -s "$dir/log/$_" // 0
+		    for qw(todo.log nginx-error.log issuer.log);
 		$self->{reports} = { map { $_ => 1 } $self->_reports };
 	}
 	note("users of this script: $self->{tag}...");
@@ -66,8 +67,9 @@ sub _staging (@verb) {
 sub _shared ($o) {
 	if ($ENV{STAGING_URL}) {
 		return map { $_ => $ENV{$_} } grep { defined $ENV{$_} }
-		    qw(STAGING_URL STAGING_CA STAGING_DIR STAGING_BUILD STAGING_FRONTEND BETTER_AUTH_SECRET
-		    BETTER_AUTH_SECRETS BETTER_AUTH_URL JWT_ISSUER JWT_AUDIENCE);
+		    qw(STAGING_URL STAGING_CA STAGING_DIR STAGING_BUILD STAGING_FRONTEND
+		    BETTER_AUTH_SECRET BETTER_AUTH_SECRETS BETTER_AUTH_URL JWT_ISSUER
+		    JWT_AUDIENCE);
 	}
 	_staging('up', '--quiet', '>&2');
 	return Stage->new->environment;
@@ -342,7 +344,7 @@ sub done ($self) {
 		diag($_) for grep { defined } @bad[0 .. 19];
 		my @report = grep { !$self->{reports}{$_} } $self->_reports;
 		ok(!@report, 'no sanitizer report');
-		for (@report) { open my $f, '<', $_; diag($_, "\n", grep { defined } (<$f>)[0 .. 30]) }
+		diag("$_\n", map { substr $_, 0, 4000 } Stage::Folder::slurp($_)) for @report;
 	}
 	ok(!@warnings, 'Perl warns of nothing');
 	$_->close for ($self->{clients} // [])->@*;

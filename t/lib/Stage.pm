@@ -90,11 +90,11 @@ sub down ($self) {
 }
 
 sub _build ($self) {
-	if ($self->chosen('STAGING_BUILD') ne '') {
-		run(['test', '-x', "$self->{build}/todo-fcgi"], as => $self->services) == 0
-		    or die "$self->{build}/todo-fcgi: not there, or not for $self->{user}\n";
-	} else {
-		Stage::Build::program($self, $TOP, $self->{build}, $self->chosen('STAGING_CONFIGURE'));
+	my $build = $self->{build};
+	if ($self->chosen('STAGING_BUILD') eq '') {
+		Stage::Build::program($self, $TOP, $build, $self->chosen('STAGING_CONFIGURE'));
+	} elsif (run(['test', '-x', "$build/todo-fcgi"], as => $self->services) != 0) {
+		die "$build/todo-fcgi: not there, or not for $self->{user}\n";
 	}
 	Stage::Build::frontend($self, $TOP, $self->{frontend})
 	    if $self->has_issuer && $self->{frontend} eq $self->file('frontend');
@@ -105,14 +105,15 @@ sub _configure ($self) {
 	my ($dir, $user, $group) = @$self{qw(dir user group)};
 	my $secret = $self->chosen('BETTER_AUTH_SECRET');
 	$secret ne '' ? $self->put('etc/secret', $secret) : $self->made_up('secret');
-	Stage::Database::options($self, $self->made_up('todo-password'));
+	my ($password, $issuer) = map { $self->made_up("$_-password") } qw(todo issuer);
+	Stage::Database::options($self, $password);
 	$self->put('etc/settings.env', join '',
 		assignment(BETTER_AUTH_SECRET_FILE => "$dir/etc/secret"),
 		assignment(BETTER_AUTH_URL => $self->{url}),
 		assignment(TODO_DB_DEFAULTS_FILE => "$dir/etc/todo.cnf"),
 		assignment(ISSUER_SOCKET => "$dir/run/better-auth.sock"),
-		assignment(ISSUER_DATABASE => 'mysql://better_auth:' . $self->made_up('issuer-password')
-			. "\@localhost/better_auth?socketPath=$dir/run/mariadb.sock"),
+		assignment(ISSUER_DATABASE => "mysql://better_auth:$issuer\@localhost/better_auth"
+			. "?socketPath=$dir/run/mariadb.sock"),
 		assignment(ISSUER_RATE_LIMIT => 'off'),
 		map { $_ ne 'BETTER_AUTH_SECRET' && $self->chosen($_) ne ''
 			? assignment($_, $self->chosen($_)) : () } @SETTINGS);
@@ -169,10 +170,9 @@ sub _configure_nginx ($self) {
 		certificate => $etc, log => "$dir/log/nginx-access.log",
 		page => "$self->{frontend}/dist");
 	my $limit = $self->chosen('STAGING_RATE_LIMIT', 'off') eq 'off' ? '""' : '$todo_client';
-	my $cors = $self->chosen('STAGING_CORS');
-	my %chosen = ('todo-settings.conf' => [
-		"\$todo_limit_key {\n\tdefault \"\"" => "\$todo_limit_key {\n\tdefault $limit",
-		"\$todo_cors_origins {\n\tdefault \"" => "\$todo_cors_origins {\n\tdefault \"$cors"]);
+	my ($limited, $origins) = map { "\$todo_$_ {\n\tdefault " } qw(limit_key cors_origins);
+	my %chosen = ('todo-settings.conf' => [qq($limited"") => "$limited$limit",
+		qq($origins") => qq($origins") . $self->chosen('STAGING_CORS')]);
 	-d "$etc/todo" || mkdir "$etc/todo", 0700 or die "$etc/todo: $!\n";
 	$self->show("$etc/todo");
 	for my $name (Stage::Nginx::names()) {
@@ -264,21 +264,20 @@ sub start_pool ($self) {
 	return if $self->current('pool', @parts);
 	$self->stop('pool');
 	my %conf = $self->assignments('etc/spawn-fcgi.conf');
-	my %service = (log => 'log/todo.log', as_root => 1);
-	my $program = "$self->{build}/todo-fcgi";
-	$self->progress("Starting the pool of $conf{FCGI_WORKERS} workers");
-	if ($self->chosen('STAGING_SPAWN') eq 'fork') {
-		my $pids = $self->file('stage/pool.own-pid');
-		# The standard error of what spawn-fcgi forks would be /dev/null.
-		my $pid = $self->launch('pool', [Stage::Pool::command(\%conf, [$program], pids => $pids)],
-			%service, env => { TODO_LOG => $self->file('log/todo.log'), $self->_settings });
+	my $workers = $conf{FCGI_WORKERS};
+	my @program = "$self->{build}/todo-fcgi";
+	my ($pids, $log) = map { $self->file($_) } qw(stage/pool.own-pid log/todo.log);
+	my $fork = $self->chosen('STAGING_SPAWN') eq 'fork';
+	$self->progress("Starting the pool of $workers workers");
+	my @command = $fork ? Stage::Pool::command(\%conf, \@program, pids => $pids)
+	    : Stage::Pool::command(\%conf, [@program, '-w', $workers]);
+	# The standard error of what spawn-fcgi forks would be /dev/null.
+	my $pid = $self->launch('pool', \@command, log => 'log/todo.log', as_root => 1,
+		env => { $fork ? (TODO_LOG => $log) : (), $self->_settings });
+	if ($fork) {
 		waitpid $pid, 0;
 		$self->fail('log/todo.log', 'the pool did not start') if $?;
 		$self->remember('pool', split ' ', slurp($pids));
-	} else {
-		$self->launch('pool',
-			[Stage::Pool::command(\%conf, [$program, '-w', $conf{FCGI_WORKERS}])],
-			%service, env => { $self->_settings });
 	}
 	$self->remember_parts('pool', @parts);
 }
@@ -322,12 +321,15 @@ our %PARTS = (
 	},
 	'pool-pid' => sub ($self) { print map { "$_\n" } $self->pids_of_running('pool') },
 	'issuer-stop' => sub ($self) { $self->stop('issuer') },
-	'issuer-start' => sub ($self) { $self->start_issuer; $self->_answers('issuer', '/api/auth/ok') },
+	'issuer-start' => sub ($self) {
+		$self->start_issuer;
+		$self->_answers('issuer', '/api/auth/ok');
+	},
 	'nginx-reload' => \&reload_nginx,
 	status => sub ($self) {
 		for my $name (qw(mariadb issuer pool nginx)) {
-			my @pids = $self->pids($name);
-			printf "%-8s %s\n", $name, $self->alive($name) ? "runs as @pids" : 'is down';
+			my @pids = $self->alive($name) ? $self->pids($name) : ();
+			printf "%-8s %s\n", $name, @pids ? "runs as @pids" : 'is down';
 		}
 	},
 );

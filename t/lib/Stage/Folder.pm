@@ -159,9 +159,10 @@ sub assignments ($self, $name) {
 # The last lines of a log. A service's log is opened as that service's user, since
 # root would follow a link that the service left there.
 sub tail ($self, $name, $lines = 15) {
+	my $user = $name =~ m{\Alog/} ? $self->services : undef;
 	my $log;
-	as_user($name =~ m{\Alog/} ? $self->services : undef,
-		sub { sysopen $log, $self->file($name), O_RDONLY | O_NONBLOCK }) && -f $log or return;
+	my $open = sub { sysopen $log, $self->file($name), O_RDONLY | O_NONBLOCK };
+	return if !as_user($user, $open) || !-f $log;
 	seek $log, -65536, 2 if -s _ > 65536;
 	my @lines = <$log>;
 	return @lines > $lines ? @lines[-$lines .. -1] : @lines;

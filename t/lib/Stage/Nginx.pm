@@ -37,12 +37,14 @@ sub operator ($name, %o) {
 # What else a stage has to: where the log and the page are.
 sub moved ($name, %o) {
 	return if $name ne 'todo-server.conf';
-	return ('/var/log/nginx/todo-access.log' => $o{log}, '/usr/share/todo-fcgi/page' => $o{page});
+	return ('/var/log/nginx/todo-access.log' => $o{log},
+		'/usr/share/todo-fcgi/page' => $o{page});
 }
 
 # run: the folder of what nginx makes; log; workers; main, http: more lines
 sub main_file (%o) {
-	my @temp = map { "\t${_}_temp_path $o{run}/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi);
+	my @temp = map { "\t${_}_temp_path $o{run}/$_;\n" }
+	    qw(client_body proxy fastcgi uwsgi scgi);
 	return <<~"END" . join '', @temp, $o{http}, "\n}\n";
 		@{[$o{main} // '']}
 		worker_processes $o{workers};

@@ -84,8 +84,9 @@ sub install ($folder, @purposes) {
 	my @missing = missing(@purposes) or return;
 	print STDERR "Installing with apt, no service of theirs is started: @missing\n";
 	_is_there('apt-get') or die "there is no apt-get here\n";
+	my @sudo = $> == 0 ? () : qw(sudo -n);
 	$folder->must('stage/apt.log', 'the packages could not be installed (by hand: apt-get '
-		. "install @missing)", [$> == 0 ? () : qw(sudo -n), 'sh', '-c', $AS_ROOT, 'sh', @missing]);
+		. "install @missing)", [@sudo, 'sh', '-c', $AS_ROOT, 'sh', @missing]);
 }
 
 # Exactly what the lock file of a folder names. None of their scripts is run.
