@@ -1,22 +1,23 @@
--- Erases everything that the database holds about one tenant.
+-- Erases everything that the database stores about one tenant.
 --
 --	mariadb --defaults-file=ADMIN.cnf todo \
 --		--init-command="SET @user_id = 'ea5oVK53YjEeqel2O0hkNmyjreZ56iuZ'" \
 --		< sql/erase-tenant.sql
 --
--- It prints how many tasks there were, and how many are left: 0.
+-- Prints how many tasks were erased, and how many remain (0).
 --
--- Delete the account in Better Auth first (erase-account.sql).  Tokens are verified without
--- asking anyone, so one that was issued before lives on until it expires
--- (JWT_MAX_LIFETIME, a day by default) and can make tasks until then: run
--- this once at once, and once more after that time.
+-- Erase the account in Better Auth first: see erase-account.sql.  A token that
+-- was issued before stays valid until it expires (JWT_MAX_LIFETIME, a day by
+-- default), and can create tasks until then.  So run this file immediately, and
+-- once more after that time.
 --
--- The user id, though no text of a task, is also in nginx's access log and in
--- the program's log; titles and descriptions are in backups and, while it is
--- kept, in the binary log.
+-- The user id is also in nginx's access log and in the program's log.  These
+-- logs hold no text of a task.  Titles and descriptions are also in backups
+-- and, as long as MariaDB keeps it, in the binary log.
 
--- What this relies on, however the server and the client are set.  Setting
--- autocommit to 0 and then to 1 commits a transaction that was begun before.
+-- The statements below rely on these settings, whatever the server's and the
+-- client's are.  Setting autocommit to 0 and then to 1 commits a transaction
+-- that is already open.
 SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION
 	sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 0,
 	autocommit = 1, completion_type = 'NO_CHAIN', tx_read_only = 0,
@@ -26,8 +27,7 @@ SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin, SESSION
 DELIMITER //
 
 BEGIN NOT ATOMIC
-	-- A column compares with a variable of another collation only if told
-	-- how; this is the column's own, so other spellings are not touched.
+	-- The column's own collation, so that no other spelling matches.
 	DECLARE tenant VARCHAR(64) CHARACTER SET ascii
 		COLLATE ascii_nopad_bin DEFAULT @user_id;
 	DECLARE erased INT UNSIGNED DEFAULT 0;
@@ -35,10 +35,11 @@ BEGIN NOT ATOMIC
 
 	IF tenant IS NULL OR tenant = '' THEN
 		SIGNAL SQLSTATE '45000'
-			SET MESSAGE_TEXT = 'set @user_id first';
+			SET MESSAGE_TEXT = '@user_id is not set';
 	END IF;
 
-	-- In small transactions, so that nobody waits behind a large tenant.
+	-- Small transactions, so that other sessions do not wait for a large
+	-- tenant.
 	REPEAT
 		DELETE FROM tasks WHERE user_id = tenant
 			ORDER BY id LIMIT 1000;

@@ -57,9 +57,12 @@ refuses(with("Bearer %20$token"), token_invalid => 'percent-encoding');
 # Nowhere else.
 my %none = (Authorization => undef);
 refuses($alice->get("/api/me?token=$token&access_token=$token", \%none),
-    token_missing => 'a query parameter');
-refuses($alice->get('/api/me', { %none, Cookie => "token=$token; better-auth.session_token=$token" }),
-    token_missing => 'a cookie');
+	token_missing => 'a query parameter');
+refuses(
+	$alice->get(
+		'/api/me', { %none, Cookie => "token=$token; better-auth.session_token=$token" }
+	),
+	token_missing => 'a cookie');
 refuses($alice->get('/api/me', { %none, 'X-Authorization' => "Bearer $token" }),
     token_missing => 'X-Authorization');
 refuses($alice->get('/api/me', { %none, 'Proxy-Authorization' => "Bearer $token" }),
@@ -80,8 +83,10 @@ answers($alice->get('/api/me?token=x&access_token=y', { Cookie => 'token=z' }), 
 my $client = $stack->client;
 my @good = (Authorization => "Bearer $token");
 my @bad = (Authorization => 'Bearer x.y.z');
-refuses($client->send('GET', '/api/me', [\@good, \@bad]), bad_request => 'two headers, the first right');
-refuses($client->send('GET', '/api/me', [\@bad, \@good]), bad_request => 'two headers, the second right');
+refuses($client->send('GET', '/api/me', [\@good, \@bad]),
+	bad_request => 'two headers, the first right');
+refuses($client->send('GET', '/api/me', [\@bad, \@good]),
+	bad_request => 'two headers, the second right');
 refuses($client->send('GET', '/api/me', [\@good, \@good]), bad_request => 'two headers, equal');
 
 # A header line longer than nginx takes.

@@ -12,27 +12,48 @@ my $stack = Stack->new;
 my $alice = $stack->user;
 
 sub utf8 ($text) { utf8::encode($text); $text }
-sub json ($text) { '"' . utf8($text) =~ s/["\\]/\\$&/gr =~ s/[\x00-\x1f]/sprintf '\\u%04x', ord $&/ger . '"' }
+sub json ($text) {
+	'"' . utf8($text) =~ s/["\\]/\\$&/gr =~ s/[\x00-\x1f]/sprintf '\\u%04x', ord $&/ger . '"'
+}
 sub shown ($text) { substr(utf8($text), 0, 40) =~ s/[^ -~]/sprintf '\\x%02x', ord $&/ger }
 sub round_trip ($title, $description, $name) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $made = $alice->post('/tasks', '{"title":' . json($title) . ',"description":' . json($description) . '}');
+	my $made = $alice->post('/tasks',
+		'{"title":' . json($title) . ',"description":' . json($description) . '}');
 	return fail($name) || diag($made->dump) if $made->status != 201;
-	is_task($alice->get('/tasks/' . $made->json->{id}), { title => $title, description => $description }, $name);
+	is_task($alice->get('/tasks/' . $made->json->{id}),
+		{ title => $title, description => $description }, $name);
 }
 sub title ($text) { $alice->post('/tasks', '{"title":' . json($text) . '}') }
-sub description ($text) { $alice->post('/tasks', '{"title":"t","description":' . json($text) . '}') }
+sub description ($text) {
+	$alice->post('/tasks', '{"title":"t","description":' . json($text) . '}')
+}
 
 # As sent.
-round_trip($_, $_, 'as sent: ' . shown($_)) for 'plain', ' two  blanks ', "tab\tand\nline\r\nfeed", '"quoted" \\ / \'', "\x{1}\x{1f}\x{7f}", "\x{80}\x{9f}", "e\x{301}", "\x{e9}", "\x{feff}bom",
-    "\x{1F468}\x{200D}\x{1F469}\x{200D}\x{1F467}", "\x{10FFFF}", "\x{FFFF}\x{FFFE}", "\x{FFFD}", "\x{2028}x\x{2029}", "\x{202E}rtl", '<b>&amp;</b>', '%41%00', '${x}', "'; DROP TABLE tasks; --", '\\u0041', '\u0041',
-    "\x{130}\x{131}\x{DF}\x{1E9E}", "\x{D7FF}\x{E000}", 'null', '0', 'true', 'x' x 200, "\x{1F600}" x 200, "x\x{200B}", "\x{2060}x", "\x{180E}x", "a\x{300}" x 100;
-is_task($alice->post('/tasks', '{"title":"\u0041\u00e9\ud83d\ude00\/","description":"\b\f\n\r\t\""}'), { title => "A\x{e9}\x{1F600}/", description => "\b\f\n\r\t\"" }, 'escapes are what they stand for');
+round_trip($_, $_, 'as sent: ' . shown($_))
+    for 'plain', ' two  blanks ', "tab\tand\nline\r\nfeed", '"quoted" \\ / \'',
+    "\x{1}\x{1f}\x{7f}", "\x{80}\x{9f}", "e\x{301}", "\x{e9}", "\x{feff}bom",
+    "\x{1F468}\x{200D}\x{1F469}\x{200D}\x{1F467}", "\x{10FFFF}", "\x{FFFF}\x{FFFE}", "\x{FFFD}",
+    "\x{2028}x\x{2029}", "\x{202E}rtl", '<b>&amp;</b>', '%41%00', '${x}',
+    "'; DROP TABLE tasks; --", '\\u0041', '\u0041',
+    "\x{130}\x{131}\x{DF}\x{1E9E}", "\x{D7FF}\x{E000}", 'null', '0', 'true', 'x' x 200,
+    "\x{1F600}" x 200, "x\x{200B}", "\x{2060}x", "\x{180E}x", "a\x{300}" x 100;
+is_task(
+	$alice->post(
+		'/tasks', '{"title":"\u0041\u00e9\ud83d\ude00\/","description":"\b\f\n\r\t\""}'
+	),
+	{ title => "A\x{e9}\x{1F600}/", description => "\b\f\n\r\t\"" },
+	'escapes are what they stand for');
 
 # Every pair of surrogates is its own code point.
-for my $point (0x10000, 0x1d800, 0x1dbff, 0x1dc00, 0x1dfff, 0x2d800, 0x2dc00, 0x10d800, 0x10dfff, 0x1f600, 0xfffff, 0x10ffff) {
-	my $pair = sprintf '\u%04x\u%04x', 0xd800 + ($point - 0x10000 >> 10), 0xdc00 + ($point & 0x3ff);
-	is_task($alice->post('/tasks', "{\"title\":\"$pair\",\"description\":\"a$pair$pair\"}"), { title => chr $point, description => 'a' . chr($point) x 2 }, "$pair is " . sprintf 'U+%04X', $point);
+for my $point (0x10000, 0x1d800, 0x1dbff, 0x1dc00, 0x1dfff, 0x2d800, 0x2dc00, 0x10d800, 0x10dfff,
+	0x1f600, 0xfffff, 0x10ffff)
+{
+	my $pair = sprintf '\u%04x\u%04x', 0xd800 + ($point - 0x10000 >> 10),
+	    0xdc00 + ($point & 0x3ff);
+	is_task($alice->post('/tasks', "{\"title\":\"$pair\",\"description\":\"a$pair$pair\"}"),
+		{ title => chr $point, description => 'a' . chr($point) x 2 },
+		"$pair is " . sprintf 'U+%04X', $point);
 }
 
 # 200 code points, and one more, however many bytes or UTF-16 units they are.
@@ -41,21 +62,35 @@ for my $char ('x', "\x{e9}", "\x{20AC}", "\x{1F600}", "\x{301}", "\x{DF}", "\x{F
 	answers(title($char x 200), 201, "a title of 200 $name");
 	refuses(title($char x 201), invalid => "201 $name are too many", errors => ['title']);
 	answers(description($char x 1000), 201, "a description of 1,000 $name");
-	refuses(description($char x 1001), invalid => "1,001 $name are too many", errors => ['description']);
+	refuses(description($char x 1001), invalid => "1,001 $name are too many",
+		errors => ['description']);
 }
 answers(title('x'), 201, 'a title of 1');
 refuses(title(''), invalid => 'a title of 0', errors => ['title']);
 answers(description(''), 201, 'a description of 0');
 refuses(title('x' x 5000), invalid => 'a title of 5,000', errors => ['title']);
-refuses($alice->post('/tasks', '{"title":"' . '\u0041' x 201 . '"}'), invalid => '201 written as escapes', errors => ['title']);
-answers($alice->post('/tasks', '{"title":"' . '\ud83d\ude00' x 200 . '"}'), 201, '200 written as surrogate pairs');
-answers($alice->post('/tasks', '{"title":"' . "\xf0\x9f\x98\x80" x 200 . '","description":"' . "\xf0\x9f\x98\x80" x 1000 . '"}'), 201, 'both at their limit, in four bytes each');
+refuses($alice->post('/tasks', '{"title":"' . '\u0041' x 201 . '"}'),
+	invalid => '201 written as escapes', errors => ['title']);
+answers($alice->post('/tasks', '{"title":"' . '\ud83d\ude00' x 200 . '"}'), 201,
+	'200 written as surrogate pairs');
+answers(
+	$alice->post(
+		'/tasks',
+		'{"title":"'
+		    . "\xf0\x9f\x98\x80" x 200
+		    . '","description":"'
+		    . "\xf0\x9f\x98\x80" x 1000 . '"}'
+	),
+	201,
+	'both at their limit, in four bytes each');
 my $both = $alice->post('/tasks', '{"title":"","description":"' . 'x' x 1001 . '"}');
 refuses($both, invalid => 'both wrong');
-is_deeply([sort map { $_->{member} } $both->json->{errors}->@*], ['description', 'title'], 'and both named');
+is_deeply([sort map { $_->{member} } $both->json->{errors}->@*], ['description', 'title'],
+	'and both named');
 
 # Not all White_Space, by Unicode's property and no other idea of it.
-my @white = (0x9 .. 0xd, 0x20, 0x85, 0xa0, 0x1680, 0x2000 .. 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000);
+my @white = (0x9 .. 0xd, 0x20, 0x85, 0xa0, 0x1680, 0x2000 .. 0x200a, 0x2028, 0x2029, 0x202f, 0x205f,
+	0x3000);
 for my $white (@white) {
 	refuses(title(chr $white), invalid => sprintf('U+%04X alone', $white), errors => ['title']);
 	answers(title(chr($white) . 'x'), 201, 'but not before an x');
@@ -68,19 +103,33 @@ answers(description(' '), 201, 'a description may be blank');
 # The same for writes.
 my $path = '/tasks/' . $alice->task('to be written')->{id};
 for my $method (qw(PUT PATCH)) {
-	refuses($alice->request($method, $path, {}, { title => '' }), invalid => "$method of no title", errors => ['title']);
-	refuses($alice->request($method, $path, {}, { title => "\x{3000}" }), invalid => "$method of a blank title", errors => ['title']);
-	refuses($alice->request($method, $path, {}, { title => 'x' x 201 }), invalid => "$method of a long title", errors => ['title']);
-	refuses($alice->request($method, $path, {}, { description => 'x' x 1001 }), invalid => "$method of a long description", errors => ['description']);
-	is_task($alice->request($method, $path, {}, { title => "\x{1F600}" x 200, description => "\x{e9}" x 1000 }), { title => "\x{1F600}" x 200, description => "\x{e9}" x 1000 }, "$method at the limit");
-	is_task($alice->request($method, $path, {}, { title => 'case' }), { title => 'case' }, "$method of another title");
+	refuses($alice->request($method, $path, {}, { title => '' }),
+		invalid => "$method of no title", errors => ['title']);
+	refuses($alice->request($method, $path, {}, { title => "\x{3000}" }),
+		invalid => "$method of a blank title", errors => ['title']);
+	refuses($alice->request($method, $path, {}, { title => 'x' x 201 }),
+		invalid => "$method of a long title", errors => ['title']);
+	refuses($alice->request($method, $path, {}, { description => 'x' x 1001 }),
+		invalid => "$method of a long description", errors => ['description']);
+	is_task(
+		$alice->request(
+			$method, $path, {},
+			{ title => "\x{1F600}" x 200, description => "\x{e9}" x 1000 }
+		),
+		{ title => "\x{1F600}" x 200, description => "\x{e9}" x 1000 },
+		"$method at the limit");
+	is_task($alice->request($method, $path, {}, { title => 'case' }), { title => 'case' },
+		"$method of another title");
 	for my $near ('CASE', "cas\x{e9}", 'case ', "c\x{e4}se", 'case') {
 		my $had = $alice->get($path)->header('ETag');
 		my $answer = $alice->request($method, $path, {}, { title => $near });
-		is_task($answer, { title => $near }, 'and of one that only sorts alike: ' . shown($near));
+		is_task($answer, { title => $near },
+			'and of one that only sorts alike: ' . shown($near));
 		isnt($answer->header('ETag'), $had, 'is a change');
 	}
-	is_task($alice->request($method, $path, {}, { description => $_ }), { description => $_ }, "$method of a description that differs in case or blanks: '$_'") for 'd', 'D', 'D ', '';
+	is_task($alice->request($method, $path, {}, { description => $_ }), { description => $_ },
+		"$method of a description that differs in case or blanks: '$_'")
+	    for 'd', 'D', 'D ', '';
 }
 
 $stack->done;

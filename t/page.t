@@ -60,7 +60,9 @@ sub play ($script) {
 	while (my $line = <$from>) {
 		chomp $line;
 		if ($line =~ /\A(not )?ok - (.*)/) { ok(!$1, $2) }
-		elsif ($line =~ /\A# ?(.*)/) { (Test::More->builder->is_passing ? \&note : \&diag)->($1) }
+		elsif ($line =~ /\A# ?(.*)/) {
+			(Test::More->builder->is_passing ? \&note : \&diag)->($1)
+		}
 		elsif ($line =~ /\Ado: (.*)/) { obey($1); say {$to} 'done' }
 		else { diag($line) }
 	}
@@ -82,12 +84,14 @@ for my $script (sort glob "$root/t/page/*.mjs") {
 # What is built is of the right types, and what others are to copy stands alone.
 my $types = qx{cd "$frontend" && npm run --silent check 2>&1};
 is($?, 0, 'the types are right') or diag($types);
-unlike(slurp("$root/frontend/page/src/auth-fetch.ts"), qr/^(?:import|export .* from)\b/m, 'auth-fetch.ts needs no other file');
+unlike(slurp("$root/frontend/page/src/auth-fetch.ts"), qr/^(?:import|export .* from)\b/m,
+	'auth-fetch.ts needs no other file');
 
 # Versions are locked, wherever they are fetched from.
 my $package = JSON::PP->new->decode(slurp("$root/frontend/package.json"));
 my %wish = map { ($package->{$_} // {})->%* } grep { /dependencies/i } keys %$package;
-is_deeply([grep { $wish{$_} !~ /\A[0-9.]+\z/ } sort keys %wish], [], 'one version of each package, and no range');
+is_deeply([grep { $wish{$_} !~ /\A[0-9.]+\z/ } sort keys %wish], [],
+	'one version of each package, and no range');
 unlike(slurp("$root/frontend/package-lock.json"), qr{"resolved":}, 'and no registry is named');
 
 # The pictures, and those among them that the README shows.

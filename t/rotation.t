@@ -17,13 +17,17 @@ my $single = 'a secret in BETTER_AUTH_SECRET long enough';
 my %user = map { $_ => $stack->fresh_id } 1;
 sub me ($worker, $key, $kid = undef) {
 	my $header = defined $kid ? qq({"alg":"HS256","typ":"JWT","kid":$kid}) : $Token::HEADER;
-	return $stack->fastcgi($worker)->send('GET', '/api/me',
-	    [[Authorization => 'Bearer ' . $stack->token_of($user{1}, header => $header, key => $key)]]);
+	return $stack->fastcgi($worker)->send(
+		'GET', '/api/me',
+		[[      Authorization => 'Bearer '
+			    . $stack->token_of($user{1}, header => $header, key => $key)
+		]]);
 }
 sub taken ($worker, $name, @how) { answers(me($worker, @how), 200, $name) }
 sub refused ($worker, $name, @how) { refuses(me($worker, @how), token_invalid => $name) }
 
-my $worker = $program->worker(BETTER_AUTH_SECRET => $single, BETTER_AUTH_SECRETS => "3:$new,2:$old,1:$older");
+my $worker = $program->worker(BETTER_AUTH_SECRET => $single,
+	BETTER_AUTH_SECRETS => "3:$new,2:$old,1:$older");
 taken($worker, 'the new secret', $new);
 taken($worker, 'the old one', $old);
 taken($worker, 'the one before', $older);
@@ -37,14 +41,19 @@ refused($worker, 'kid 3 under the secret 2', $old, '"3"');
 refused($worker, 'kid 2 under the secret 3', $new, '"2"');
 refused($worker, 'kid 1 under the secret 3', $new, '"1"');
 refused($worker, 'kid 3 under no secret of ours', $single, '"3"');
-for my $kid ('9', '0', '03', ' 3', '3 ', '3.0', '+3', '-3', '', 'x', '33', '1,2', '4294967299', '18446744073709551619') {
-	taken($worker, "kid '$kid' is no version: any secret may be it", $_, "\"$kid\"") for $new, $old;
+for my $kid ('9', '0', '03', ' 3', '3 ', '3.0', '+3', '-3', '', 'x', '33', '1,2', '4294967299',
+	'18446744073709551619')
+{
+	taken($worker, "kid '$kid' is no version: any secret may be it", $_, "\"$kid\"")
+	    for $new, $old;
 	refused($worker, "kid '$kid' under no secret of ours", $single, "\"$kid\"");
 }
 refused($worker, "kid $_ is no string", $new, $_) for 3, 'null', '["3"]';
 
 # As Better Auth reads the setting.
-sub with ($setting) { $program->worker(BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => $setting) }
+sub with ($setting) {
+	$program->worker(BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => $setting)
+}
 taken(with(" 2 : $new , 1:$old"), 'blanks around version, secret and entry', $_) for $new, $old;
 taken(with("2:\t$new\n,\r\n1:$old"), 'of every kind', $_) for $new, $old;
 taken(with("2:\xc2\xa0$new\xe2\x80\x83,1:$old"), 'those of Unicode among them', $new);
@@ -80,16 +89,23 @@ console.log(await jwt.options.jwt.sign(JSON.parse(process.argv[1])));
 process.exit(0);
 END
 	my $claims = Token::payload(Token::claims($user{1}, $stack->issuer, $stack->audience));
-	for (["2:$new,1:$old", 2], [" 02 :\t$new , 1:$old", 2], ["1x:$old", 1], ["0:$new:colon,2:$old", 0]) {
+	for (["2:$new,1:$old", 2], [" 02 :\t$new , 1:$old", 2], ["1x:$old", 1],
+		["0:$new:colon,2:$old", 0])
+	{
 		my ($setting, $kid) = @$_;
-		local @ENV{qw(BETTER_AUTH_SECRETS BETTER_AUTH_URL ISSUER_DATABASE ISSUER_SOCKET)} = ($setting, 'https://todo.example', 'mysql://x@localhost/x', '/x');
+		local @ENV{qw(BETTER_AUTH_SECRETS BETTER_AUTH_URL ISSUER_DATABASE ISSUER_SOCKET)} =
+		    ($setting, 'https://todo.example', 'mysql://x@localhost/x', '/x');
 		delete local @ENV{qw(BETTER_AUTH_SECRET BETTER_AUTH_SECRET_FILE)};
 		chdir $frontend or die $!;
-		open my $node, '-|', './node', '--input-type=module', '-e', $sign, $claims or die $!;
+		open my $node, '-|', './node', '--input-type=module', '-e', $sign, $claims
+		    or die $!;
 		chomp(my $token = <$node> // '');
 		close $node;
-		is(Token::unb64u($token =~ s/\..*//r), qq({"alg":"HS256","typ":"JWT","kid":"$kid"}), "the issuer signs with $kid as the kid");
-		answers($stack->fastcgi(with($setting))->send('GET', '/api/me', [[Authorization => "Bearer $token"]]), 200, 'and the program takes it');
+		is(Token::unb64u($token =~ s/\..*//r), qq({"alg":"HS256","typ":"JWT","kid":"$kid"}),
+			"the issuer signs with $kid as the kid");
+		answers($stack->fastcgi(with($setting))
+			    ->send('GET', '/api/me', [[Authorization => "Bearer $token"]]), 200,
+			'and the program takes it');
 	}
 	refused(with("2:$new,1:$old"), 'but not every secret by that kid', $old, '"2"');
 }

@@ -15,24 +15,32 @@ my $alice = $stack->user;
 
 # Microseconds since 1970.
 sub micros ($time) {
-	my ($y, $mo, $d, $h, $mi, $s, $u) = $time =~ /\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z\z/ or return;
+	my ($y, $mo, $d, $h, $mi, $s, $u) =
+	    $time =~ /\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z\z/
+	    or return;
 	return timegm($s, $mi, $h, $d, $mo - 1, $y) * 1_000_000 + $u;
 }
 
 my $before = time;
-my @tasks = map { $_->json } $alice->pipeline(map { ['POST', '/tasks', {}, { title => "n$_" }] } 1 .. 300);
+my @tasks =
+    map { $_->json } $alice->pipeline(map { ['POST', '/tasks', {}, { title => "n$_" }] } 1 .. 300);
 my $after = time;
 
 my ($wrong, %id, %rand) = (0);
 for my $task (@tasks) {
-	my ($ms, $rand_a, $rand_b) = $task->{id} =~ /\A([0-9a-f]{8}-[0-9a-f]{4})-7([0-9a-f]{3})-([89ab][0-9a-f]{3}-[0-9a-f]{12})\z/ or do { $wrong++; next };
+	my ($ms, $rand_a, $rand_b) =
+	    $task->{id} =~
+	    /\A([0-9a-f]{8}-[0-9a-f]{4})-7([0-9a-f]{3})-([89ab][0-9a-f]{3}-[0-9a-f]{12})\z/
+	    or do { $wrong++; next };
 	my $micros = micros($task->{created_at});
 	my $expected = int($micros / 1000);
 	my $fraction = $micros % 1000;
 	# rand_a holds the fraction in 4096ths: it names just this microsecond.
 	my $of_id = hex($rand_a);
 	$wrong++, diag("$task->{id} $task->{created_at}")
-	    if hex($ms =~ tr/-//dr) != $expected || $of_id < int($fraction * 4096 / 1000) || $of_id > int(($fraction + 1) * 4096 / 1000);
+	    if hex($ms =~ tr/-//dr) != $expected
+	    || $of_id < int($fraction * 4096 / 1000)
+	    || $of_id > int(($fraction + 1) * 4096 / 1000);
 	$id{ $task->{id} }++;
 	$rand{$rand_b}++;
 }
@@ -40,28 +48,51 @@ is($wrong, 0, '300 ids agree with their created_at to the microsecond');
 is(scalar keys %id, 300, 'and are 300');
 is(scalar keys %rand, 300, 'with 300 random parts');
 my @all = map { $_->{id} } $alice->get('/tasks?limit=500&order=asc')->json->@*;
-is_deeply(\@all, [map { $_->{id} } sort { $a->{created_at} cmp $b->{created_at} } @tasks], 'order by id is order of creation');
-ok(!(grep { micros($_->{created_at}) < ($before - 1) * 1e6 || micros($_->{created_at}) > ($after + 1) * 1e6 } @tasks), 'the time is UTC, and now');
-ok(!(grep { $_->{created_at} ne $_->{updated_at} } @tasks), 'updated_at starts equal to created_at');
+is_deeply(\@all, [map { $_->{id} } sort { $a->{created_at} cmp $b->{created_at} } @tasks],
+	'order by id is order of creation');
+ok(
+	!(
+		grep {
+			       micros($_->{created_at}) < ($before - 1) * 1e6
+			    || micros($_->{created_at}) >
+			    ($after + 1) * 1e6
+		} @tasks
+	),
+	'the time is UTC, and now');
+ok(!(grep { $_->{created_at} ne $_->{updated_at} } @tasks),
+	'updated_at starts equal to created_at');
 
 # updated_at never goes back, created_at never moves.
 my $task = $tasks[0];
 my $last = $task->{updated_at};
 for my $i (1 .. 20) {
 	my $now = $alice->patch("/tasks/$task->{id}", { title => "change $i" })->json;
-	ok($now->{updated_at} ge $last && $now->{created_at} eq $task->{created_at} && $now->{id} eq $task->{id}, "change $i") or diag(explain($now));
+	ok(            $now->{updated_at} ge $last
+		    && $now->{created_at} eq $task->{created_at}
+		    && $now->{id} eq $task->{id}, "change $i")
+	    or diag(explain($now));
 	$last = $now->{updated_at};
 }
 
 # What the database holds is what was told.
 SKIP: {
 	skip 'the database is not ours to look into', 2 if !$stack->dir;
-	my ($row) = $stack->sql("SELECT LOWER(HEX(id)), created_at, updated_at, user_id FROM todo.tasks WHERE user_id = '" . $alice->id . "' AND id = 0x" . $task->{id} =~ tr/-//dr);
-	is_deeply([@$row[0, 1, 2]], [$task->{id} =~ tr/-//dr, map { tr/TZ/ /r =~ s/ \z//r } $task->{created_at}, $last], 'id and times are stored in UTC');
+	my ($row) = $stack->sql(
+		"SELECT LOWER(HEX(id)), created_at, updated_at, user_id FROM todo.tasks WHERE user_id = '"
+		    . $alice->id
+		    . "' AND id = 0x"
+		    . $task->{id} =~ tr/-//dr);
+	is_deeply([@$row[0, 1, 2]],
+		[$task->{id} =~ tr/-//dr, map { tr/TZ/ /r =~ s/ \z//r } $task->{created_at}, $last],
+		'id and times are stored in UTC');
 	# A clock that was ahead when the task was last written does not turn updated_at back.
-	$stack->sql("UPDATE todo.tasks SET updated_at = '2100-01-01 00:00:00' WHERE user_id = '" . $alice->id . "' AND id = 0x" . $task->{id} =~ tr/-//dr);
+	$stack->sql(  "UPDATE todo.tasks SET updated_at = '2100-01-01 00:00:00' WHERE user_id = '"
+		    . $alice->id
+		    . "' AND id = 0x"
+		    . $task->{id} =~ tr/-//dr);
 	my $now = $alice->patch("/tasks/$task->{id}", { title => 'later' })->json;
-	cmp_ok($now->{updated_at}, 'ge', '2100-01-01T00:00:00.000000Z', 'updated_at does not go back though the clock does');
+	cmp_ok($now->{updated_at}, 'ge', '2100-01-01T00:00:00.000000Z',
+		'updated_at does not go back though the clock does');
 }
 
 $stack->done;

@@ -33,55 +33,81 @@ sub his_is_untouched ($name) {
 
 my @guarded = grep { $_->{access} eq 'tenant' } $routes->rows;
 ok(@guarded >= 7, 'the table has guarded routes: ' . @guarded);
-is_deeply([sort map { "$_->{access} $_->{method} $_->{pattern}" } grep { $_->{access} ne 'tenant' } $routes->rows],
-    ['open GET /healthz', 'open GET /readyz', 'user GET /api/me'], 'and only three that are not');
+is_deeply(
+	[
+		sort map { "$_->{access} $_->{method} $_->{pattern}" }
+		grep { $_->{access} ne 'tenant' } $routes->rows
+	],
+	['open GET /healthz', 'open GET /readyz', 'user GET /api/me'],
+	'and only three that are not');
 
 for my $row (@guarded) {
 	my $name = "$row->{method} $row->{pattern}";
-	refuses(call($alice, $row, $bob->id, $his->{id}), forbidden => "$name of Bob is not Alice's");
-	refuses(call($alice, $row, $bob->id, $hers->{id}), forbidden => "$name of Bob, with her task");
-	refuses(call($alice, $row, $bob->id, $nobodys), forbidden => "$name of Bob, with nobody's task");
-	refuses(call($alice->with(token => 'x'), $row, $alice->id, $hers->{id}), token_invalid => "$name without a right token");
+	refuses(call($alice, $row, $bob->id, $his->{id}),
+		forbidden => "$name of Bob is not Alice's");
+	refuses(call($alice, $row, $bob->id, $hers->{id}),
+		forbidden => "$name of Bob, with her task");
+	refuses(call($alice, $row, $bob->id, $nobodys),
+		forbidden => "$name of Bob, with nobody's task");
+	refuses(call($alice->with(token => 'x'), $row, $alice->id, $hers->{id}),
+		token_invalid => "$name without a right token");
 	next if $row->{pattern} !~ /\{id\}/;
 	my $foreign = call($alice, $row, $alice->id, $his->{id});
 	my $none = call($alice, $row, $alice->id, $nobodys);
 	refuses($foreign, not_found => "$name: Bob's task in Alice's path");
 	same_answer($foreign, $none, "$name: the same bytes as for a task that never was");
-	same_answer($alice->head($routes->fill($row->{pattern}, user_id => $alice->id, id => $his->{id})),
-	    $alice->head($routes->fill($row->{pattern}, user_id => $alice->id, id => $nobodys)),
-	    "HEAD $row->{pattern} likewise") if $row->{method} eq 'GET';
+	same_answer(
+		$alice->head(
+			$routes->fill($row->{pattern}, user_id => $alice->id, id => $his->{id})
+		),
+		$alice->head($routes->fill($row->{pattern}, user_id => $alice->id, id => $nobodys)),
+		"HEAD $row->{pattern} likewise"
+	) if $row->{method} eq 'GET';
 }
 his_is_untouched("Bob's task is as it was");
 
 # The preconditions do not tell them apart either.
 for my $header ('If-Match', 'If-None-Match') {
 	for my $etag ($his->{etag}, '*', '"x"') {
-		same_answer($alice->get("/tasks/$his->{id}", { $header => $etag }),
-		    $alice->get("/tasks/$nobodys", { $header => $etag }), "GET with $header: $etag");
-		same_answer($alice->put("/tasks/$his->{id}", { title => 'x' }, { $header => $etag }),
-		    $alice->put("/tasks/$nobodys", { title => 'x' }, { $header => $etag }), "PUT with $header: $etag");
-		same_answer($alice->delete("/tasks/$his->{id}", { $header => $etag }),
-		    $alice->delete("/tasks/$nobodys", { $header => $etag }), "DELETE with $header: $etag");
+		same_answer(
+			$alice->get("/tasks/$his->{id}", { $header => $etag }),
+			$alice->get("/tasks/$nobodys", { $header => $etag }),
+			"GET with $header: $etag");
+		same_answer(
+			$alice->put("/tasks/$his->{id}", { title => 'x' }, { $header => $etag }),
+			$alice->put("/tasks/$nobodys", { title => 'x' }, { $header => $etag }),
+			"PUT with $header: $etag");
+		same_answer(
+			$alice->delete("/tasks/$his->{id}", { $header => $etag }),
+			$alice->delete("/tasks/$nobodys", { $header => $etag }),
+			"DELETE with $header: $etag");
 	}
 }
 his_is_untouched("Bob's task is still as it was");
 
 # Identity is the token's: a user_id elsewhere is no more than an unknown member.
-my $made = $alice->post("/tasks?user_id=" . $bob->id, { title => 'whose?', user_id => $bob->id, id => $his->{id} },
-    { 'X-User-Id' => $bob->id, 'X-Forwarded-User' => $bob->id, Cookie => 'user_id=' . $bob->id });
+my $made = $alice->post(
+	"/tasks?user_id=" . $bob->id, { title => 'whose?', user_id => $bob->id, id => $his->{id} },
+	{
+		'X-User-Id' => $bob->id, 'X-Forwarded-User' => $bob->id,
+		Cookie => 'user_id=' . $bob->id
+	});
 answers($made, 201, 'a POST that names Bob everywhere but in the path');
 is($made->json->{user_id}, $alice->id, "is Alice's");
 isnt($made->json->{id}, $his->{id}, 'with an id of its own');
 answers($alice->put("/tasks/$hers->{id}", { user_id => $bob->id }), 200, 'a PUT of user_id');
 is($alice->get("/tasks/$hers->{id}")->json->{user_id}, $alice->id, 'gives nothing away');
 answers($alice->get('/tasks?user_id=' . $bob->id), 200, 'a list that asks for Bob');
-is_deeply([grep { $_->{user_id} ne $alice->id } $alice->get('/tasks?user_id=' . $bob->id)->json->@*], [],
-    "holds Alice's alone");
+is_deeply(
+	[grep { $_->{user_id} ne $alice->id } $alice->get('/tasks?user_id=' . $bob->id)->json->@*],
+	[],
+	"holds Alice's alone");
 
 # A cursor and an idempotency key are their tenant's.
 $bob->task("more $_") for 1 .. 3;
 my ($cursor) = $bob->get('/tasks?limit=1')->header('Link') =~ /[?&]after=([^&>]+)/;
-refuses($alice->get("/tasks?after=$cursor"), invalid => "Bob's cursor is none to Alice", errors => ['after']);
+refuses($alice->get("/tasks?after=$cursor"), invalid => "Bob's cursor is none to Alice",
+	errors => ['after']);
 my %key = ('Idempotency-Key' => 'shared-key');
 my $first = $bob->post('/tasks', { title => 'keyed' }, \%key)->json;
 my $second = $alice->post('/tasks', { title => 'not the same' }, \%key);
@@ -91,20 +117,24 @@ isnt($second->json->{id}, $first->{id}, 'and another task');
 
 # Ids that nearly agree are different tenants.
 my $odd = $stack->fresh_id . 'aZ';
-my @near = ($odd, lc $odd, uc $odd, "$odd.", "$odd~", "$odd-", "${odd}_", substr($odd, 0, -1), "0$odd");
+my @near =
+    ($odd, lc $odd, uc $odd, "$odd.", "$odd~", "$odd-", "${odd}_", substr($odd, 0, -1), "0$odd");
 my @person = map { $stack->user(id => $_) } @near;
 my @task = map { $_->task('of ' . $_->id) } @person;
 for my $i (0 .. $#person) {
 	my $me = $person[$i];
-	is_deeply([map { $_->{id} } $me->get('/tasks')->json->@*], [$task[$i]{id}], "$near[$i] sees one task");
-	my $wrong = grep { $_ != $i && $me->get("/api/$near[$_]/tasks")->status != 403 } 0 .. $#near;
+	is_deeply([map { $_->{id} } $me->get('/tasks')->json->@*], [$task[$i]{id}],
+		"$near[$i] sees one task");
+	my $wrong =
+	    grep { $_ != $i && $me->get("/api/$near[$_]/tasks")->status != 403 } 0 .. $#near;
 	is($wrong, 0, 'and is let in nowhere else');
 	$wrong = grep { $_ != $i && $me->get("/tasks/$task[$_]{id}")->status != 404 } 0 .. $#near;
 	is($wrong, 0, 'and finds none of the others\' tasks under its own');
 }
 my @number = map { $stack->user(id => $_) } "0$odd", '0', '00', '0e0';
 $_->task('a number?') for @number;
-is_deeply([grep { $_->{user_id} ne '0' } $number[1]->get('/tasks?limit=500')->json->@*], [], 'the user 0 is no wildcard');
+is_deeply([grep { $_->{user_id} ne '0' } $number[1]->get('/tasks?limit=500')->json->@*], [],
+	'the user 0 is no wildcard');
 $_->delete('/tasks/' . $_->get('/tasks')->json->[0]{id}) for @number;
 
 # One percent-decoding of the one segment, then byte for byte.
@@ -118,10 +148,13 @@ for my $spelt ('.-_~', '%2e%2d%5F%7E', '.%2D_%7e') {
 	my $path = '/api/' . ($dotted->id =~ s/\.-_~\z/$spelt/r) . '/tasks';
 	answers($dotted->get($path), 200, "the four other characters as $spelt");
 }
-refuses($alice->get('/api/' . ($hex =~ s/%/%25/gr) . '/tasks'), forbidden => 'but not twice encoded');
-refuses($alice->get("/api/$_/tasks"), forbidden => "not as $_") for
-    lc $name, uc $name, "$name%20", "%20$name", "$name+", "$name.", "$name%2e", "${name}x", substr($name, 0, -1),
-    "$name;x", "$name,", "$name%09" =~ s/%09/%2B/r, "$name%C3%A9", "$name=", "\$$name", "$name*", '*', '%2A', '%25', '_', '-', 'me',
+refuses($alice->get('/api/' . ($hex =~ s/%/%25/gr) . '/tasks'),
+	forbidden => 'but not twice encoded');
+refuses($alice->get("/api/$_/tasks"), forbidden => "not as $_")
+    for lc $name, uc $name, "$name%20", "%20$name", "$name+", "$name.", "$name%2e", "${name}x",
+    substr($name, 0, -1),
+    "$name;x", "$name,", "$name%09" =~ s/%09/%2B/r, "$name%C3%A9", "$name=", "\$$name", "$name*",
+    '*', '%2A', '%25', '_', '-', 'me',
     "$name%26", "$name%23", "$name%3F", '%EF%BB%BF' . $name, $name =~ s/T/%EF%BC%B4/r;
 
 $stack->done;

@@ -19,7 +19,9 @@ sub me_with (%claims) { me($stack->token_of($id, claims => \%claims)) }
 sub me_saying ($payload) { me($stack->token_of($id, payload => $payload)) }
 sub taken ($name, %claims) { answers(me_with(%claims), 200, $name) }
 # Of what is wrong with it the client learns no more than this.
-sub refused ($name, %claims) { refuses(me_with(%claims), token_invalid => $name, detail => qr/\AInvalid token\z/) }
+sub refused ($name, %claims) {
+	refuses(me_with(%claims), token_invalid => $name, detail => qr/\AInvalid token\z/)
+}
 
 my $json = payload(claims($id, $iss, $aud));
 my $inner = substr $json, 1, -1;
@@ -28,13 +30,15 @@ my $inner = substr $json, 1, -1;
 
 answers(me_saying($json), 200, 'eight claims');
 answers(me_saying(" \t\r\n$json\n "), 200, 'with blanks around');
-answers(me_saying('{"x":{"y":[1,2.5e3,null,true,"\u00e9\ud83d\ude00"]},' . "$inner}"), 200, 'with more');
+answers(me_saying('{"x":{"y":[1,2.5e3,null,true,"\u00e9\ud83d\ude00"]},' . "$inner}"), 200,
+	'with more');
 answers(me_saying("{\"name\":\"\xf0\x9f\x98\x80\",$inner}"), 200, 'in UTF-8');
 
 refuses(me_saying($_->[1]), token_invalid => "payload: $_->[0]") for
     ['an array', '[]'], ['an array of it', "[$json]"], ['a string', '"x"'], ['a number', '1'],
     ['null', 'null'], ['true', 'true'], ['{}', '{}'], ['blanks', '  '], ['no JSON', 'x'],
-    ['cut', substr $json, 0, -1], ['a comma too many', "{$inner,}"], ['a comma before', "{,$inner}"],
+    ['cut', substr $json, 0, -1], ['a comma too many', "{$inner,}"],
+    ['a comma before', "{,$inner}"],
     ['a bracket after', "$json}"], ['a text after', "$json x"], ['twice', "$json$json"],
     ['a comment', "$json//x"], ['a comment inside', "{/**/$inner}"], ['NaN', "{\"x\":NaN,$inner}"],
     ['Infinity', "{\"x\":-Infinity,$inner}"], ['a number 01', "{\"x\":01,$inner}"],
@@ -44,25 +48,33 @@ refuses(me_saying($_->[1]), token_invalid => "payload: $_->[0]") for
     ['a wrong escape', "{\"x\":\"\\x41\",$inner}"], ['a byte order mark', "\xef\xbb\xbf$json"],
     ['NUL after', "$json\0"], ['NUL and garbage after', "$json\0garbage"],
     ['NUL and another payload after', "$json\0$json"], ['NUL before', "\0$json"],
-    ['NUL in a string', "{\"x\":\"a\0b\",$inner}"], ['NUL as an escape', "{\"x\":\"a\\u0000b\",$inner}"],
-    ['NUL in a name', "{\"x\\u0000\":1,$inner}"], ['a lone high surrogate', "{\"x\":\"\\ud83d\",$inner}"],
+    ['NUL in a string', "{\"x\":\"a\0b\",$inner}"],
+    ['NUL as an escape', "{\"x\":\"a\\u0000b\",$inner}"],
+    ['NUL in a name', "{\"x\\u0000\":1,$inner}"],
+    ['a lone high surrogate', "{\"x\":\"\\ud83d\",$inner}"],
     ['a lone low surrogate', "{\"x\":\"\\ude00\",$inner}"],
-    (map { ["bad UTF-8 " . unpack('H*', $_), "{\"x\":\"$_\",$inner}"] } "\xff", "\x80", "\xc3", "\xc0\x80",
-	"\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80");
+    (
+	map { ["bad UTF-8 " . unpack('H*', $_), "{\"x\":\"$_\",$inner}"] } "\xff", "\x80", "\xc3",
+	"\xc0\x80",
+	"\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80",
+	"\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80");
 
 # No member twice: not a claim, not another, not deep inside, not by an escape.
 refuses(me_saying("{$inner,\"$_->[0]\":$_->[1]}"), token_invalid => "$_->[0] twice")
     for claims($id, $iss, $aud);
 refuses(me_saying("{\"user_id\":\"mallory\",$inner}"), token_invalid => 'another user_id first');
 refuses(me_saying("{$inner,\"x\":1,\"x\":1}"), token_invalid => 'an unknown member twice');
-refuses(me_saying("{$inner,\"x\":[{\"y\":1,\"y\":1}]}"), token_invalid => 'a member twice inside another');
-refuses(me_saying("{$inner,\"\\u0065xp\":9999999999}"), token_invalid => 'exp twice, once by an escape');
+refuses(me_saying("{$inner,\"x\":[{\"y\":1,\"y\":1}]}"),
+	token_invalid => 'a member twice inside another');
+refuses(me_saying("{$inner,\"\\u0065xp\":9999999999}"),
+	token_invalid => 'exp twice, once by an escape');
 
 # Required claims ----------------------------------------------------------
 
 for my $name (qw(iss sub aud exp iat jti user_id user_email)) {
 	refused("no $name", $name => undef);
-	refused("$name is $_", $name => $_) for 'null', 'true', '{}', '1.5', $name eq 'aud' ? () : '[]';
+	refused("$name is $_", $name => $_)
+	    for 'null', 'true', '{}', '1.5', $name eq 'aud' ? () : '[]';
 }
 refused("$_ is a number", $_ => 1) for qw(iss sub aud jti user_id user_email);
 refused("$_ is a string", $_ => '"' . (time + 60) . '"') for qw(exp iat nbf);
@@ -109,24 +121,32 @@ refused('exp - iat past all numbers', exp => '9223372036854775807', iat => '-922
 
 sub foreign ($code, $name, %claims) { refuses(me_with(%claims), $code => $name) }
 
-foreign(token_issuer => "iss $_", iss => json_string($_)) for 'https://evil.example', '', uc $iss, "$iss/",
+foreign(token_issuer => "iss $_", iss => json_string($_))
+    for 'https://evil.example', '', uc $iss, "$iss/",
     " $iss", "$iss ", substr($iss, 0, -1), "${iss}x", $iss =~ s/^https?/ftp/r;
-foreign(token_audience => "aud $_", aud => json_string($_)) for 'https://evil.example', '', uc $aud, "$aud/",
+foreign(token_audience => "aud $_", aud => json_string($_))
+    for 'https://evil.example', '', uc $aud, "$aud/",
     " $aud", "$aud ", substr($aud, 0, -1), "${aud}x", "$aud,$aud", "[\"$aud\"]";
 my $a = json_string($aud);
-taken("aud $_", aud => $_) for "[$a]", "[\"x\",$a]", "[$a,\"x\"]", "[\"x\",\"y\",$a,\"z\"]", "[$a,$a]";
+taken("aud $_", aud => $_)
+    for "[$a]", "[\"x\",$a]", "[$a,\"x\"]", "[\"x\",\"y\",$a,\"z\"]", "[$a,$a]";
 foreign(token_audience => "aud $_", aud => $_) for '["x"]', '["x","y"]', '[""]', '[]';
-refused("aud $_", aud => $_) for "[$a,1]", "[1,$a]", "[$a,null]", "[[$a]]", "[{}]", "[$a,[]]", "{\"a\":$a}", "{$a:1}";
+refused("aud $_", aud => $_)
+    for "[$a,1]", "[1,$a]", "[$a,null]", "[[$a]]", "[{}]", "[$a,[]]", "{\"a\":$a}", "{$a:1}";
 
 # user_id ------------------------------------------------------------------
 
 sub named ($name, $sub = $name) { me_with(sub => json_string($sub), user_id => json_string($name)) }
 
-for my $name ('a', 'x' x 64, 'Az09-._~', '...', '.a', 'a.', '-', '~', '_', '0', 'auth', 'me', 'null') {
+for my $name ('a', 'x' x 64, 'Az09-._~', '...', '.a', 'a.', '-', '~', '_', '0', 'auth', 'me',
+	'null')
+{
 	answers(named($name), 200, "user_id $name");
 }
-refuses(named($_), token_invalid => "user_id '$_'") for '', '.', '..', 'x' x 65, 'x' x 255, "a\xc3\xa9", "\xef\xbb\xbfa",
-    map { "a${_}b" } ' ', '/', '\\', '%', '%41', '+', '@', ':', ';', ',', '?', '#', '&', '=', '!', '$', "'", '(', ')', '*',
+refuses(named($_), token_invalid => "user_id '$_'")
+    for '', '.', '..', 'x' x 65, 'x' x 255, "a\xc3\xa9", "\xef\xbb\xbfa",
+    map { "a${_}b" } ' ', '/', '\\', '%', '%41', '+', '@', ':', ';', ',', '?', '#', '&', '=', '!',
+    '$', "'", '(', ')', '*',
     '"', '<', '>', '[', ']', '^', '`', '{', '|', '}', "\t", "\n", "\r", "\x01", "\x7f", "\0";
 refuses(named("$id "), token_invalid => 'a blank after user_id');
 refuses(named(" $id"), token_invalid => 'a blank before user_id');
@@ -168,21 +188,30 @@ foreign(token_invalid => 'a wrong type before expired', %late, user_email => 'nu
 foreign(token_invalid => 'a wrong type before a wrong issuer', %wrong_iss, aud => '1');
 for (['expired', %late], ['a wrong issuer', %wrong_iss], ['a wrong audience', %wrong_aud]) {
 	my ($what, %claims) = @$_;
-	refuses(me($stack->token_of($id, claims => \%claims, key => 'another secret, of over 32 bytes')),
-	    token_invalid => "the signature before $what");
+	refuses(
+		me(
+			$stack->token_of(
+				$id, claims => \%claims, key => 'another secret, of over 32 bytes')
+		),
+		token_invalid => "the signature before $what");
 }
 
 # What Better Auth signs with the same secret for other ends.
 refuses(me_saying($_), token_invalid => $_) for
     qq({"email":"a\@example.com","iat":$now,"exp":) . ($now + 3600) . '}',
-    qq({"email":"a\@example.com","updateTo":"b\@example.com","iat":$now,"exp":) . ($now + 3600) . '}',
-    qq({"session":{"session":{},"user":{"id":"$id"}},"expiresAt":1,"iat":$now,"exp":) . ($now + 300) . '}';
+    qq({"email":"a\@example.com","updateTo":"b\@example.com","iat":$now,"exp":)
+    . ($now + 3600) . '}',
+    qq({"session":{"session":{},"user":{"id":"$id"}},"expiresAt":1,"iat":$now,"exp":)
+    . ($now + 300) . '}';
 
 # The verified identity, from the token alone.
-answers(me_with(iat => $now - 5, exp => $now + 60, user_email => '"a\u0062c\"\u00e9@example.com"'), 200, 'the identity', {
-	user_id => $id, email => "abc\"\x{e9}\@example.com", issuer => $iss,
-	issued_at => rfc3339($now - 5), expires_at => rfc3339($now + 60),
-});
+answers(me_with(iat => $now - 5, exp => $now + 60, user_email => '"a\u0062c\"\u00e9@example.com"'),
+	200,
+	'the identity',
+	{
+		user_id => $id, email => "abc\"\x{e9}\@example.com", issuer => $iss,
+		issued_at => rfc3339($now - 5), expires_at => rfc3339($now + 60),
+	});
 
 sub rfc3339 ($t) {
 	my @t = gmtime $t;

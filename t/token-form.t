@@ -20,7 +20,9 @@ my ($h, $p, $s) = split /\./, $alice->token;
 sub me ($token) { $alice->get('/api/me', { Authorization => "Bearer $token" }) }
 sub taken ($token, $name) { answers(me($token), 200, $name) }
 # Of what is wrong with it the client learns no more than this.
-sub refused ($token, $name) { refuses(me($token), token_invalid => $name, detail => qr/\AInvalid token\z/) }
+sub refused ($token, $name) {
+	refuses(me($token), token_invalid => $name, detail => qr/\AInvalid token\z/)
+}
 
 # Signed over the segments as they are written.
 sub signed ($header, $payload) { sign($header, $payload, $key) }
@@ -53,7 +55,8 @@ for my $byte (@foreign) {
 	refused(signed(substr($h, 0, 8) . $byte . substr($h, 8), $p), "bytes $name in the header");
 	refused(signed($h, substr($p, 0, 8) . $byte . substr($p, 8)), "bytes $name in the payload");
 	refused("$h.$p.$s$byte", "bytes $name after the signature") if $byte !~ /\A[ \t]\z/;
-	refused("$h.$p." . substr($s, 0, 8) . $byte . substr($s, 9), "bytes $name in the signature");
+	refused("$h.$p." . substr($s, 0, 8) . $byte . substr($s, 9),
+		"bytes $name in the signature");
 }
 
 # No padding, even where base64 would have it.
@@ -93,13 +96,17 @@ for my $spaces (0 .. 2) {
 	refused(signed($h, $_), 'a payload that ends in ' . substr $_, -1) for others($payload);
 }
 refused("$h.$p.$_", 'a signature that ends in ' . substr $_, -1) for others($s);
-refused(signed(substr($h, 0, length($h) - (length($h) % 4 == 2 ? 1 : length($h) % 4 == 3 ? 2 : 3)), $p),
-    'a header of an impossible length');
+refused(
+	signed( substr($h, 0, length($h) - (length($h) % 4 == 2 ? 1 : length($h) % 4 == 3 ? 2 : 3)),
+		$p
+	),
+	'a header of an impossible length');
 
 # Size: 4,096 bytes, and one more.
 sub sized ($n) {
 	for my $pad (2000 .. 3200) {
-		my $token = $stack->token_of($alice->id, claims => { pad => '"' . 'x' x $pad . '"' });
+		my $token =
+		    $stack->token_of($alice->id, claims => { pad => '"' . 'x' x $pad . '"' });
 		return $token if length $token == $n;
 	}
 }
@@ -117,17 +124,22 @@ taken(header('{"alg":"HS256"}'), 'no typ');
 taken(header(qq({"typ":"$_","alg":"HS256"})), "typ $_") for qw(JWT jwt Jwt jWt);
 taken(header('{"alg":"HS256","kid":"anything"}'), 'a kid');
 taken(header('{"alg":"HS256","kid":""}'), 'an empty kid');
-taken(header('{"alg":"HS256","jku":"https://evil.example/","x5u":"https://evil.example/","jwk":{"kty":"oct","k":"AA"}}'),
-    'members that are nobody\'s business');
+taken(
+	header( '{"alg":"HS256","jku":"https://evil.example/","x5u":"https://evil.example/","jwk":{"kty":"oct","k":"AA"}}'
+	),
+	'members that are nobody\'s business');
 taken(header(" {\"alg\" : \"HS256\"}\n"), 'JSON with blanks');
 
 refused(header($_), "alg: $_") for map { qq({"alg":$_,"typ":"JWT"}) }
     qw("hs256" "Hs256" "HS384" "HS512" "none" "None" "NONE" "" "RS256" "ES256" "PS256" "EdDSA"
-    "HS256\u0000" "HS25" "HS2566" null 0 256 true [] {} ["HS256"] {"HS256":1}), '"HS256 "', '" HS256"';
-refused(header($_), "typ: $_") for map { qq({"alg":"HS256","typ":$_}) }
-    qw("JOSE" "at+jwt" "JWE" "" "JWT\u0000" "application/jwt" null 0 true [] {} ["JWT"]), '"JWT "', '" JWT"';
-refused(header($_), "kid: $_") for map { qq({"alg":"HS256","kid":$_}) }
-    qw(null 0 1 true [] {} ["1"]);
+    "HS256\u0000" "HS25" "HS2566" null 0 256 true [] {} ["HS256"] {"HS256":1}), '"HS256 "',
+    '" HS256"';
+refused(header($_), "typ: $_")
+    for map { qq({"alg":"HS256","typ":$_}) }
+    qw("JOSE" "at+jwt" "JWE" "" "JWT\u0000" "application/jwt" null 0 true [] {} ["JWT"]), '"JWT "',
+    '" JWT"';
+refused(header($_), "kid: $_")
+    for map { qq({"alg":"HS256","kid":$_}) } qw(null 0 1 true [] {} ["1"]);
 for my $name (qw(crit b64 zip cty)) {
 	refused(header($_), $_) for map { qq({"alg":"HS256","$name":$_}) }
 	    qw(null true false "" "DEF" "JWT" [] ["exp"]);
@@ -139,9 +151,11 @@ refused(header($_), "header: $_") for '{}', '[]', '""', '"HS256"', 'null', '1', 
     "{'alg':'HS256'}", '{"alg":"HS256",}', '{"alg":"HS256"}}', '{"alg":"HS256"}{"alg":"HS256"}',
     '{"alg":"HS256"} x', '{"alg":"HS256"}//', '{"alg":"HS256","x":NaN}', '{"alg":"HS256","x":01}',
     '{"ALG":"HS256"}', '{"alg ":"HS256"}', '{"alg":"HS256","x":"' . "\t" . '"}';
-refused(header($_), "twice: $_") for '{"alg":"HS256","alg":"HS256"}', '{"alg":"none","alg":"HS256"}',
+refused(header($_), "twice: $_")
+    for '{"alg":"HS256","alg":"HS256"}', '{"alg":"none","alg":"HS256"}',
     '{"alg":"HS256","alg":"none"}', '{"alg":"HS256","typ":"JWT","typ":"JWT"}',
-    '{"alg":"HS256","\u0061lg":"HS256"}', '{"alg":"HS256","x":1,"x":2}', '{"alg":"HS256","x":{"y":1,"y":2}}';
+    '{"alg":"HS256","\u0061lg":"HS256"}', '{"alg":"HS256","x":1,"x":2}',
+    '{"alg":"HS256","x":{"y":1,"y":2}}';
 refused(header("\xef\xbb\xbf{\"alg\":\"HS256\"}"), 'a byte order mark');
 refused(header("{\"alg\":\"HS256\"}\0"), 'NUL after the header');
 refused(header("{\"alg\":\"HS256\"}\0garbage"), 'NUL and garbage after the header');

@@ -41,20 +41,57 @@ my @mutations = (
 	sub ($t) { substr $t, 0, place($t) },
 	sub ($t) { length $t ? substr $t, 1 + place($t) : $t },
 	sub ($t) { my $i = place($t); substr $t, $i, 1, substr($t, $i, 1) ^. chr(1 << rand 7); $t },
-	sub ($t) { my $i = place($t); substr $t, $i, 1, substr($t, $i, 1) =~ tr/A-Za-z/a-zA-Z/r; $t },
+	sub ($t) {
+		my $i = place($t);
+		substr $t, $i, 1, substr($t, $i, 1) =~ tr/A-Za-z/a-zA-Z/r;
+		$t
+	},
 	sub ($t) { my $i = place($t); substr $t, $i, 0, substr $t, $i, 1 + rand 20; $t },
-	sub ($t) { my ($i, $j) = (place($t), place($t)); my $c = substr $t, $i, 1;
-	    substr $t, $i, 1, substr $t, $j, 1; substr $t, $j, 1, $c; $t },
-	sub ($t) { join '.', map { rand() < .5 ? $parts[$_] : $bobs[$_] } 0 .. 2 },
-	sub ($t) { join '.', map { $parts[rand 3] } 1 .. 1 + rand 4 },
-	sub ($t) { my @p = @parts; my $d = unb64u($p[my $i = int rand 3]);
-	    vec($d, place($d) * 8 + int rand 8, 1) ^= 1; $p[$i] = b64u($d); join '.', @p },
-	sub ($t) { my @p = @parts; my $d = unb64u($p[my $i = int rand 3]);
-	    substr $d, place($d), 1 + rand 3, ''; $p[$i] = b64u($d); join '.', @p },
-	sub ($t) { my @p = @parts; $p[rand 3] .= any('=', '==', '.', 'A', 'AA', "\t", "\x80", '%3d'); join '.', @p },
-	sub ($t) { my @p = @parts; $p[0] = b64u(any('{"alg":"none"}', '{"alg":"HS512"}', '{"alg":"hs256"}', '{}', '[]',
-	    '{"alg":"HS256","crit":[]}', '{"alg":"HS256","alg":"none"}', '{"alg":"RS256"}')); join '.', @p },
-	sub ($t) { my @p = @parts; $p[2] = any('', 'A' x 43, 'A' x 86, $p[0], $p[1], $bobs[2]); join '.', @p },
+	sub ($t) {
+		my ($i, $j) = (place($t), place($t));
+		my $c = substr $t, $i, 1;
+		substr $t, $i, 1, substr $t, $j, 1;
+		substr $t, $j, 1, $c;
+		$t
+	},
+	sub ($t) {
+		join '.', map { rand() < .5 ? $parts[$_] : $bobs[$_] } 0 .. 2
+	},
+	sub ($t) {
+		join '.', map { $parts[rand 3] } 1 .. 1 + rand 4
+	},
+	sub ($t) {
+		my @p = @parts;
+		my $d = unb64u($p[my $i = int rand 3]);
+		vec($d, place($d) * 8 + int rand 8, 1) ^= 1;
+		$p[$i] = b64u($d);
+		join '.', @p
+	},
+	sub ($t) {
+		my @p = @parts;
+		my $d = unb64u($p[my $i = int rand 3]);
+		substr $d, place($d), 1 + rand 3, '';
+		$p[$i] = b64u($d);
+		join '.', @p
+	},
+	sub ($t) {
+		my @p = @parts;
+		$p[rand 3] .= any('=', '==', '.', 'A', 'AA', "\t", "\x80", '%3d');
+		join '.', @p
+	},
+	sub ($t) {
+		my @p = @parts;
+		$p[0] = b64u(any(
+			'{"alg":"none"}', '{"alg":"HS512"}', '{"alg":"hs256"}', '{}', '[]',
+			'{"alg":"HS256","crit":[]}', '{"alg":"HS256","alg":"none"}',
+			'{"alg":"RS256"}'));
+		join '.', @p
+	},
+	sub ($t) {
+		my @p = @parts;
+		$p[2] = any('', 'A' x 43, 'A' x 86, $p[0], $p[1], $bobs[2]);
+		join '.', @p
+	},
 	sub ($t) { $t x (1 + rand 4) . any(@alphabet) },
 	sub ($t) { join '', map { byte() } 1 .. 1 + rand 200 },
 );
@@ -106,24 +143,35 @@ sub named ($payload) {
 
 for (1 .. $n / 50) {
 	my @payloads;
-	my @answers = $alice->pipeline(map {
-		my ($h, $p) = map { unb64u($_) } @parts[0, 1];
-		for (1 .. 1 + rand 2) {
-			my $text = rand() < .2 ? \$h : \$p;
-			my $i = place($$text);
-			substr $$text, $i, any(0, 1, 1, 1, 2), any('', '"', ',', ':', '{', '}', '[', '\\', '\u0000', '0', ' ',
-			    '.', 'e', "\0", "\xff", chr rand 256, substr($$text, place($$text), 1 + rand 9));
-		}
-		push @payloads, $p;
-		['GET', '/api/me', { Authorization => 'Bearer ' . Token::sign(b64u($h), b64u($p), $stack->secret) }]
-	} 1 .. 50);
+	my @answers = $alice->pipeline(
+		map {
+			my ($h, $p) = map { unb64u($_) } @parts[0, 1];
+			for (1 .. 1 + rand 2) {
+				my $text = rand() < .2 ? \$h : \$p;
+				my $i = place($$text);
+				substr $$text, $i, any(0, 1, 1, 1, 2), any(
+					'', '"', ',', ':', '{', '}', '[', '\\', '\u0000', '0', ' ',
+					'.', 'e', "\0", "\xff", chr rand 256,
+					substr($$text, place($$text), 1 + rand 9));
+			}
+			push @payloads, $p;
+			[
+				'GET',
+				'/api/me',
+				{
+					Authorization => 'Bearer '
+					    . Token::sign(b64u($h), b64u($p), $stack->secret)
+				}
+			]
+		} 1 .. 50);
 	for my $i (0 .. $#answers) {
 		my $answer = $answers[$i];
 		$status{ $answer->status }++;
 		$odd++, diag($answer->dump) if $answer->status != 200 && $answer->status != 401;
 		next if $answer->status != 200;
 		my $named = named($payloads[$i]);
-		$who++, diag($payloads[$i], $answer->dump) if !defined $named || $answer->json->{user_id} ne $named;
+		$who++, diag($payloads[$i], $answer->dump)
+		    if !defined $named || $answer->json->{user_id} ne $named;
 	}
 }
 is($odd, 0, "$n mutations signed again are 200 or 401");

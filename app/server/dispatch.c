@@ -10,7 +10,7 @@
 #include "http/exchange.h"
 #include "server/router.h"
 
-/* What is known of a request by the time it is logged. */
+/* What the log says about a request. */
 struct story {
 	struct match match;
 	const struct current_user *user; /* NULL until verified */
@@ -19,8 +19,8 @@ struct story {
 };
 
 /*
- * The story of a request: which route it takes; who is asking; whether the
- * tenant in the URL is theirs; and only then the handler.
+ * The security argument, from top to bottom: find the route, identify the user,
+ * guard the tenant that the URL names, and only then call the handler.
  */
 static enum status
 respond(struct exchange *x, const struct settings *settings,
@@ -38,7 +38,7 @@ respond(struct exchange *x, const struct settings *settings,
 	status = router_match(
 	    x->arena, request->method, &x->target, &story->match);
 	x->response.allow = match->allow;
-	/* Where PATCH is allowed, say what it takes (RFC 5789 section 3.1). */
+	/* Accept-Patch goes with Allow: PATCH (RFC 5789 section 3.1). */
 	if (match->allow != NULL && strstr(match->allow, "PATCH") != NULL)
 		x->response.accept_patch = REQUEST_PATCH_TYPES;
 	if (status != STATUS_OK)
@@ -67,7 +67,7 @@ respond(struct exchange *x, const struct settings *settings,
 	return match->route->guarded(x, tenant, db, &settings->policy.secrets);
 }
 
-/* One line for the operator: no token, no body, no parameter. */
+/* Log one line, which has no token, no body and no parameter. */
 static void
 log_request(
     const struct exchange *x, const struct story *story, enum status status)

@@ -29,8 +29,7 @@ static const struct route routes[] = {
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
-/* Has *target* the shape of *pattern*?  Notes what stood for {user_id} and
- * {id}. */
+/* True if *target* matches *pattern*; sets user_id and id of *match*. */
 static bool
 fits(const char *pattern, const struct target *target, struct match *match)
 {
@@ -53,7 +52,7 @@ fits(const char *pattern, const struct target *target, struct match *match)
 	return *pattern == '\0';
 }
 
-/* The methods that *pattern* has, as Allow lists them, or NULL. */
+/* The methods of *pattern*, as the value of Allow; NULL without memory. */
 static const char *
 allowed(struct arena *arena, const char *pattern)
 {
@@ -78,7 +77,7 @@ router_match(struct arena *arena, enum method method,
 {
 	*match = (struct match) { .route = NULL };
 	if (method == METHOD_HEAD)
-		method = METHOD_GET; /* wherever there is a GET */
+		method = METHOD_GET; /* HEAD exists wherever GET does */
 
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		struct match fit;
@@ -100,7 +99,7 @@ router_match(struct arena *arena, enum method method,
 	return method == METHOD_OPTIONS ? STATUS_OK : STATUS_METHOD_NOT_ALLOWED;
 }
 
-/* Does the space-separated list *codes* hold *code*? */
+/* True if the list *codes* contains *code*. */
 static bool
 lists(const char *codes, const char *code)
 {
@@ -118,7 +117,7 @@ router_print(FILE *out)
 		const char *access = route->open != NULL ? "open"
 		    : route->personal != NULL		 ? "user"
 							 : "tenant";
-		/* What any route of this kind may answer besides. */
+		/* The status codes of all routes with this access. */
 		const char *common = route->open != NULL ? "400 500"
 		    : route->personal != NULL		 ? "400 401 500"
 							 : "400 401 403 500";

@@ -19,7 +19,7 @@ const char *const task_order_names[3] = { "asc", "desc" };
 void
 task_write_path(struct buffer *out, struct slice user_id)
 {
-	/* A user_id has nothing in it that would have to be escaped. */
+	/* A user_id has unreserved characters only, so nothing is escaped. */
 	buffer_add(out, SLICE("/api/"));
 	buffer_add(out, user_id);
 	buffer_add(out, SLICE("/tasks"));
@@ -39,7 +39,7 @@ task_changed(const struct task_change *change, struct task_content content)
 	return content;
 }
 
-/* Are *a* and *b* both null, or the same text? */
+/* True if *a* and *b* are both null, or the same text. */
 static bool
 same_description(struct slice a, struct slice b)
 {

@@ -5,12 +5,13 @@
 #include "base/buffer.h"
 
 /*
- * What a place is made of: the id of the task, then what its list is sorted by
- * besides, eight bytes of time, the most significant first, or a title.
+ * A place is the id of a task, then the value that its list is sorted by: for
+ * TASK_SORT_UPDATED the time in eight bytes, most significant first; for
+ * TASK_SORT_TITLE the title.
  */
 #define PLACE_LENGTH_MAX (sizeof(struct uuid) + TASK_TITLE_BYTES)
 
-/* What a cursor is sealed with: the list that it belongs to. */
+/* Write the *context* of a cursor: the list that it belongs to. */
 static enum status
 write_context(struct arena *arena, const struct tenant *tenant,
     const struct task_query *query, struct slice *context)
@@ -71,7 +72,7 @@ task_cursor_open(struct arena *arena, const struct secrets *secrets,
 	if (status != STATUS_OK)
 		return status;
 
-	/* task_cursor_seal() made it, so it has the form of a place. */
+	/* Only task_cursor_seal() can have made what opens. */
 	if (place.length < sizeof(query->after.id.bytes))
 		return STATUS_INVALID;
 	memcpy(query->after.id.bytes,

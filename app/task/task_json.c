@@ -1,10 +1,11 @@
 #include "task/task_json.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"
 
-/* Read the body as a JSON object. */
+/* Read the body into *object*. */
 static enum status
 read_object(struct arena *arena, const struct request *request,
     struct response *response, struct json *object)
@@ -42,7 +43,7 @@ read_object(struct arena *arena, const struct request *request,
 	return STATUS_OK;
 }
 
-/* Is there anything to see in *text*? */
+/* True if *text* has a character that a reader can see. */
 static bool
 has_visible(struct slice text)
 {
@@ -67,8 +68,8 @@ read_title(
 	}
 	change->content.title = text = json_as_string(title);
 	if (utf8_length(text) > TASK_TITLE_MAX)
-		(void)response_invalid(
-		    response, "title", "must have at most 200 characters");
+		(void)response_invalid(response, "title",
+		    "must have at most " TEXT_OF(TASK_TITLE_MAX) " characters");
 	else if (!has_visible(text))
 		(void)response_invalid(response, "title",
 		    "must have a character that can be seen");
@@ -89,7 +90,8 @@ read_description(struct response *response, struct json description,
 	change->content.description = json_as_string(description);
 	if (utf8_length(change->content.description) > TASK_DESCRIPTION_MAX)
 		(void)response_invalid(response, "description",
-		    "must have at most 1000 characters");
+		    "must have at most " TEXT_OF(
+			TASK_DESCRIPTION_MAX) " characters");
 }
 
 static void
@@ -168,7 +170,7 @@ task_json_write(
 	uuid_write(&task->id, id);
 	buffer_add(out, SLICE("{\"id\":\""));
 	buffer_add(out, (struct slice) { id, sizeof(id) });
-	/* An id has nothing in it that would have to be escaped. */
+	/* A user_id has no character that JSON would escape. */
 	buffer_add(out, SLICE("\",\"user_id\":\""));
 	buffer_add(out, user_id);
 	buffer_add(out, SLICE("\",\"title\":"));

@@ -8,7 +8,7 @@
 
 #define LIMIT_DEFAULT 100
 
-/* The parameters that are ours. */
+/* The parameters of a list. */
 enum { FILTER, SORT, ORDER, LIMIT, AFTER, PARAMETER_COUNT };
 
 static const char *const names[PARAMETER_COUNT] = {
@@ -19,7 +19,7 @@ static const char *const names[PARAMETER_COUNT] = {
 	[AFTER] = "after",
 };
 
-/* Which of our parameters is *name*?  PARAMETER_COUNT if it is none. */
+/* The parameter called *name*; PARAMETER_COUNT if there is none. */
 static size_t
 parameter_named(struct slice name)
 {
@@ -30,10 +30,7 @@ parameter_named(struct slice name)
 	return i;
 }
 
-/*
- * Collect the decoded values of our parameters; of one that is not there,
- * data is NULL.
- */
+/* Decode the *values* of our parameters; data is NULL where one is missing. */
 static enum status
 collect(struct arena *arena, struct slice raw, struct response *response,
     struct slice values[PARAMETER_COUNT])
@@ -49,7 +46,7 @@ collect(struct arena *arena, struct slice raw, struct response *response,
 		if (status == STATUS_INTERNAL)
 			return status;
 		if (status != STATUS_OK)
-			continue; /* no name of ours */
+			continue; /* our names can be decoded */
 		if ((i = parameter_named(name)) == PARAMETER_COUNT)
 			continue;
 		if (values[i].data != NULL) {
@@ -61,12 +58,12 @@ collect(struct arena *arena, struct slice raw, struct response *response,
 		if (status == STATUS_INTERNAL)
 			return status;
 		if (status != STATUS_OK)
-			values[i] = SLICE("%"); /* right for none of them */
+			values[i] = SLICE("%"); /* wrong for each of them */
 	}
 	return STATUS_OK;
 }
 
-/* Read a limit, without leading zeros; 0 if it is not from 1 to 500. */
+/* Read *value*, a limit without leading zeros; 0 if it is wrong. */
 static unsigned
 read_limit(struct slice value)
 {
@@ -79,9 +76,9 @@ read_limit(struct slice value)
 }
 
 /*
- * Read *value*, that of *parameter*, into *choice*: its place among *words*.
- * Where *value* has data NULL, *choice* stays as it is; a word that is not
- * among them is refused with *detail*.
+ * Set *choice* to the index of *value* in *words*, a list that ends with NULL.
+ * A missing *value* leaves *choice* alone; an unknown one is refused: *detail*
+ * says what *parameter* must be.
  */
 static void
 choose(struct response *response, size_t parameter, struct slice value,
@@ -139,8 +136,8 @@ task_query_refuse_cursor(struct response *response)
 }
 
 /*
- * Add the raw *text* of a query to a URI reference, escaping what RFC 3986
- * section 3.4 does not let stand there, such as a "%" that begins no escape.
+ * Add *text*, of a raw query, to a URI reference.  Bytes that RFC 3986 section
+ * 3.4 does not allow there are escaped, also a "%" that begins no escape.
  */
 static void
 add_escaped(struct buffer *out, struct slice text)
@@ -167,8 +164,8 @@ add_escaped(struct buffer *out, struct slice text)
 }
 
 /*
- * Add the parameters of *raw* to *out*, each with "&" behind it, without
- * "after" and, if *ours_alone*, without those that mean nothing to us.
+ * Add the parameters of *raw* to *out*, each followed by "&", except "after"
+ * and, if *ours_alone*, except parameters that are not ours.
  */
 static void
 add_parameters(
@@ -198,7 +195,7 @@ add_parameters(
 	}
 }
 
-/* The target of the page that *cursor* begins. */
+/* The target of the page that begins at *cursor*. */
 static struct buffer
 next_target(struct arena *arena, struct slice user_id, struct slice raw,
     struct slice cursor, bool ours_alone)

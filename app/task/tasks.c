@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "base/uuid.h"
 #include "task/task.h"
 #include "task/task_cursor.h"
@@ -9,6 +10,7 @@
 #include "task/task_query.h"
 #include "task/task_store.h"
 
+/* The longest idempotency key, in bytes. */
 #define KEY_LENGTH_MAX 255
 
 /* A page being written. */
@@ -53,7 +55,7 @@ write_listed(void *context, const struct task *task)
 		remember_last(page, task);
 }
 
-/* Tell of the page behind *page* in Link. */
+/* Set Link to the page that follows *page*. */
 static enum status
 link_next(struct exchange *x, const struct tenant *tenant,
     const struct secrets *secrets, const struct page *page)
@@ -102,9 +104,10 @@ tasks_list(struct exchange *x, const struct tenant *tenant, struct db *db,
 	return page.has_more ? link_next(x, tenant, secrets, &page) : STATUS_OK;
 }
 
-/* Answer with *task* and its ETag. */
+/* Write *task* and its ETag into the response. */
 static enum status
-tell(struct exchange *x, const struct tenant *tenant, const struct task *task)
+write_task(
+    struct exchange *x, const struct tenant *tenant, const struct task *task)
 {
 	char *tag;
 
@@ -115,9 +118,9 @@ tell(struct exchange *x, const struct tenant *tenant, const struct task *task)
 	return STATUS_OK;
 }
 
-/* Read Idempotency-Key: visible ASCII; data NULL if none was sent. */
+/* Read Idempotency-Key into *key*; data NULL if it was not sent. */
 static enum status
-idempotency_key(struct exchange *x, struct slice *key)
+read_key(struct exchange *x, struct slice *key)
 {
 	*key = x->request->idempotency_key;
 	if (key->data == NULL)
@@ -131,8 +134,8 @@ idempotency_key(struct exchange *x, struct slice *key)
 	return STATUS_OK;
 
 bad:
-	x->response.detail =
-	    "Idempotency-Key must be 1 to 255 visible ASCII characters";
+	x->response.detail = "Idempotency-Key must be 1 to " TEXT_OF(
+	    KEY_LENGTH_MAX) " visible ASCII characters";
 	return STATUS_BAD_REQUEST;
 }
 
@@ -148,7 +151,7 @@ tasks_create(struct exchange *x, const struct tenant *tenant, struct db *db,
 	enum status status;
 
 	(void)secrets;
-	if ((status = idempotency_key(x, &key)) != STATUS_OK)
+	if ((status = read_key(x, &key)) != STATUS_OK)
 		return status;
 	if ((status = task_json_read(
 		 x->arena, x->request, &x->response, &sent)) != STATUS_OK)
@@ -172,11 +175,11 @@ tasks_create(struct exchange *x, const struct tenant *tenant, struct db *db,
 	if (location.failed)
 		return STATUS_INTERNAL;
 	x->response.location = buffer_slice(&location);
-	status = tell(x, tenant, &task);
+	status = write_task(x, tenant, &task);
 	return status == STATUS_OK ? STATUS_CREATED : status;
 }
 
-/* Read the id of a task; one that is not well-formed names none. */
+/* Read the id of a task; a malformed one is the id of no task. */
 static enum status
 read_id(struct slice text, struct uuid *id)
 {
@@ -184,14 +187,15 @@ read_id(struct slice text, struct uuid *id)
 }
 
 /*
- * Read *field*, the value of If-Match or If-None-Match, or data NULL.  A tag
- * that no task ever had, and a malformed field, names no revision.
+ * Read *field*, the value of If-Match or If-None-Match, into *revisions*.  A
+ * tag that no task can have names no revision, and neither does a malformed
+ * field.
  */
 static enum status
 read_revisions(
     struct arena *arena, struct slice field, struct task_revisions *revisions)
 {
-	/* A tag that names a revision has three bytes at least. */
+	/* A tag of a task has three bytes or more. */
 	size_t most = field.length / 3;
 	struct slice tag;
 	uint32_t *numbers;
@@ -213,7 +217,7 @@ read_revisions(
 	return STATUS_OK;
 }
 
-/* Read the request's conditions (RFC 9110 section 13.1). */
+/* Read If-Match and If-None-Match (RFC 9110 section 13.1). */
 static enum status
 read_conditions(const struct exchange *x, struct task_conditions *conditions)
 {
@@ -245,63 +249,54 @@ tasks_read(struct exchange *x, const struct tenant *tenant, struct db *db,
 	status = task_store_find(db, x->arena, tenant, &uuid, &task);
 	if (status != STATUS_OK)
 		return status;
-	if ((status = tell(x, tenant, &task)) != STATUS_OK)
+	if ((status = write_task(x, tenant, &task)) != STATUS_OK)
 		return status;
 	if (task_revisions_include(&conditions.none_match, task.revision))
 		return STATUS_NOT_MODIFIED;
 	return STATUS_OK;
 }
 
-/* Make *change* to the task *id* and answer with what it left. */
+/* A reader of the body of a request that changes a task. */
+typedef enum status reader(struct arena *arena, const struct request *request,
+    struct response *response, struct task_change *change);
+
+/* Make the change that *read* finds in the body, and answer with the result. */
 static enum status
 change_task(struct exchange *x, const struct tenant *tenant, struct db *db,
-    const struct uuid *id, const struct task_change *change)
+    reader *read)
 {
 	struct task_conditions conditions;
+	struct task_change change;
 	struct task task;
+	struct uuid id;
 	enum status status;
 
+	if ((status = read_id(x->id, &id)) != STATUS_OK)
+		return status;
+	status = read(x->arena, x->request, &x->response, &change);
+	if (status != STATUS_OK)
+		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;
 	status = task_store_update(
-	    db, x->arena, tenant, id, &conditions, change, x->now_us, &task);
-	if (status != STATUS_OK)
-		return status;
-	return tell(x, tenant, &task);
+	    db, x->arena, tenant, &id, &conditions, &change, x->now_us, &task);
+	return status == STATUS_OK ? write_task(x, tenant, &task) : status;
 }
 
 enum status
 tasks_update(struct exchange *x, const struct tenant *tenant, struct db *db,
     const struct secrets *secrets)
 {
-	struct task_change change;
-	struct uuid uuid;
-	enum status status;
-
 	(void)secrets;
-	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
-		return status;
-	if ((status = task_json_read(
-		 x->arena, x->request, &x->response, &change)) != STATUS_OK)
-		return status;
-	return change_task(x, tenant, db, &uuid, &change);
+	return change_task(x, tenant, db, task_json_read);
 }
 
 enum status
 tasks_complete(struct exchange *x, const struct tenant *tenant, struct db *db,
     const struct secrets *secrets)
 {
-	struct task_change change;
-	struct uuid uuid;
-	enum status status;
-
 	(void)secrets;
-	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
-		return status;
-	if ((status = task_json_read_completion(
-		 x->arena, x->request, &x->response, &change)) != STATUS_OK)
-		return status;
-	return change_task(x, tenant, db, &uuid, &change);
+	return change_task(x, tenant, db, task_json_read_completion);
 }
 
 enum status

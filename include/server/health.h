@@ -5,10 +5,10 @@
 #include "db/db.h"
 #include "http/exchange.h"
 
-/* The process lives. */
+/* Answer that the process is alive. */
 enum status health_live(struct exchange *x, struct db *db) MUST_CHECK;
 
-/* The database answers and has the schema that this program was built for. */
+/* Answer whether the database answers and has the schema that is needed. */
 enum status health_ready(struct exchange *x, struct db *db) MUST_CHECK;
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "http/exchange.h"
 
-/* Tell the user who they are, from the token alone. */
+/* Answer with the verified claims of the user's token. */
 enum status identity_read(
     struct exchange *x, const struct current_user *user) MUST_CHECK;
 

@@ -13,15 +13,14 @@
 #include "http/request.h"
 
 /*
- * The one table of routes.  A route fills exactly one of open, personal and
- * guarded; their types differ, so the field is the policy: a handler that
- * wants a tenant cannot be reached without one, and what is not a parameter of
- * a handler it cannot reach.
+ * A route fills exactly one of open, personal and guarded.  The field is the
+ * policy: the three types differ, so a handler that takes a tenant cannot be
+ * called without one.  A handler can reach only its parameters.
  */
 struct route {
 	enum method method;
 	const char *pattern; /* "{user_id}" and "{id}" match any segment */
-	const char *answers; /* the status codes of its own, space between */
+	const char *answers; /* its own status codes, separated by spaces */
 
 	enum status (*open)(struct exchange *, struct db *);
 	enum status (*personal)(struct exchange *, const struct current_user *);
@@ -29,27 +28,27 @@ struct route {
 	    struct db *, const struct secrets *);
 };
 
-/* What a target matched. */
+/* The result of router_match(). */
 struct match {
-	const struct route *route; /* NULL if none, or OPTIONS */
-	const char *pattern;	   /* or NULL, if nothing matched */
-	const char *allow;	   /* the methods it has, for Allow */
+	const struct route *route; /* NULL if there is none, and of OPTIONS */
+	const char *pattern;	   /* NULL if no pattern matches */
+	const char *allow;	   /* the value of Allow, or NULL */
 	struct slice user_id;	   /* raw segment, or data NULL */
 	struct slice id;	   /* raw segment, or data NULL */
 };
 
 /*
- * Find the route of *method* and *target*; literal segments are matched as
- * sent, undecoded.  STATUS_NOT_FOUND if no pattern matches,
- * STATUS_METHOD_NOT_ALLOWED if one does but not with this method (then *match*
- * tells Allow), STATUS_INTERNAL if there is no memory.
+ * Find the route of *method* and *target*.  Literal segments are compared as
+ * they were sent, undecoded.  STATUS_NOT_FOUND if no pattern matches;
+ * STATUS_METHOD_NOT_ALLOWED, with match->allow set, if a pattern matches but
+ * has no such method; STATUS_INTERNAL if there is no memory.
  */
 enum status router_match(struct arena *arena, enum method method,
     const struct target *target, struct match *match) MUST_CHECK;
 
 /*
- * Print the table: method, pattern, who may come (open, user, tenant) and the
- * status codes that the program may answer, with tabs between.
+ * Print the table of routes, one on a line, with tabs between its fields:
+ * method, pattern, access (open, user, tenant) and possible status codes.
  */
 void router_print(FILE *out);
 

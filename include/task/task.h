@@ -9,17 +9,17 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 
-/* Code points. */
+/* The longest title and description, in code points. */
 #define TASK_TITLE_MAX 200
 #define TASK_DESCRIPTION_MAX 1000
 
 /* The longest title, in bytes. */
 #define TASK_TITLE_BYTES ((size_t)TASK_TITLE_MAX * 4)
 
-/* What a client may say of a task. */
+/* The part of a task that a client writes. */
 struct task_content {
 	struct slice title;	  /* UTF-8, 1 to TASK_TITLE_MAX code points */
-	struct slice description; /* likewise; data NULL: none */
+	struct slice description; /* likewise, or data NULL for null */
 	bool completed;
 };
 
@@ -27,46 +27,46 @@ struct task_content {
 struct task {
 	struct uuid id;
 	struct task_content content;
-	uint32_t revision;  /* from 1, one more with every change */
+	uint32_t revision;  /* 1 at first, one more with each change */
 	int64_t created_at; /* microseconds since 1970 */
 	int64_t updated_at;
 };
 
-/* Which members of a task's content a client sent, and what it sent. */
+/* The members of a content that a client sent, and their values. */
 struct task_change {
 	bool has_title, has_description, has_completed;
-	bool toggles; /* completed becomes what it was not */
+	bool toggles; /* completed becomes its opposite */
 	struct task_content content;
 };
 
-/* The content that *change* makes of *content*. */
+/* Return *content* with *change* made. */
 struct task_content task_changed(
     const struct task_change *change, struct task_content content);
 
 /* Append the path of the tasks of *user_id*, "/api/USER_ID/tasks". */
 void task_write_path(struct buffer *out, struct slice user_id);
 
-/* Are *a* and *b* the same, byte for byte? */
+/* True if *a* and *b* are the same, byte for byte. */
 bool task_content_equal(
     const struct task_content *a, const struct task_content *b);
 
-/* The bytes that task_tag() writes at most: quotes and ten digits. */
+/* The most bytes that task_tag() writes: two quotes and ten digits. */
 #define TASK_TAG_MAX 12
 
 /*
- * Write the entity tag of *task* (RFC 9110 section 8.8.3), with its quotes,
- * and return it as a slice of *out*.  It is strong, and made from the
- * revision, so that it changes with every change whatever the clocks do.
+ * Write the entity tag of *task* (RFC 9110 section 8.8.3), with its quotes, and
+ * return it as a slice of *out*.  The tag is strong, and is the revision: each
+ * change makes a new tag, whatever the clocks say.
  */
 struct slice task_tag(const struct task *task, char out[TASK_TAG_MAX]);
 
 /*
- * Read the revision that the entity tag *tag* stands for.  Returns false if
- * task_tag() writes no such tag.
+ * Read the *revision* of *tag*, an entity tag with its quotes.  Returns false
+ * if task_tag() never writes such a tag.
  */
 bool task_tag_read(struct slice tag, uint32_t *revision);
 
-/* Which of a tenant's tasks are wanted, in which order, and from where on. */
+/* A list of tasks: which ones, in which order, and from which place on. */
 enum task_filter {
 	TASK_FILTER_ALL,
 	TASK_FILTER_PENDING,
@@ -89,7 +89,7 @@ struct task_query {
 	bool descending;
 	unsigned limit; /* 1 to TASK_LIMIT_MAX tasks */
 
-	/* The list begins behind this place, if there is one. */
+	/* Where the list begins; without this place, at its first task. */
 	bool has_after;
 	struct {
 		struct uuid id;
@@ -103,10 +103,10 @@ extern const char *const task_filter_names[TASK_FILTER_COUNT + 1];
 extern const char *const task_sort_names[TASK_SORT_COUNT + 1];
 extern const char *const task_order_names[3]; /* by *descending* */
 
-/* A set of revisions that a client names. */
+/* The revisions that a client names in If-Match or If-None-Match. */
 struct task_revisions {
-	bool given;		 /* false: the client named no set at all */
-	bool all;		 /* the set of all revisions, or else: */
+	bool given;		 /* false: the client sent no such field */
+	bool all;		 /* "*": every revision */
 	const uint32_t *numbers; /* the revisions, *count* of them */
 	size_t count;
 };
@@ -115,8 +115,8 @@ bool task_revisions_include(
     const struct task_revisions *revisions, uint32_t revision);
 
 /*
- * What the revision of a task must be for a request to be carried out: one of
- * *match*, if that is given, and none of *none_match*, if that is given.
+ * The conditions of a request (RFC 9110 section 13.1).  They hold for a
+ * revision that is in *match*, if that is given, and not in *none_match*.
  */
 struct task_conditions {
 	struct task_revisions match;

@@ -9,9 +9,9 @@
 #include "task/task.h"
 
 /*
- * A cursor says where the next page of a list begins: "after" in its URL.  It
- * is sealed, so that it tells nobody a title, and opens only for the tenant,
- * the filter, the sort and the order that it was made for.
+ * A cursor is the value of "after" in the URL of a page: the place where the
+ * page begins.  A cursor is sealed, so that titles do not show in URLs and
+ * logs, and opens only for the tenant, filter, sort and order of its list.
  */
 
 /*
@@ -23,9 +23,9 @@ enum status task_cursor_seal(struct arena *arena, const struct secrets *secrets,
     const struct task *last, struct slice *cursor) MUST_CHECK;
 
 /*
- * Set the place that *query* begins after to that of *cursor*, with the title
- * in *arena*.  STATUS_INVALID if *cursor* was not made for such a list;
- * STATUS_INTERNAL if there is no memory.
+ * Let *query* begin at the place of *cursor*; its title lives in *arena*.
+ * STATUS_INVALID if *cursor* was not made for this list; STATUS_INTERNAL if
+ * there is no memory.
  */
 enum status task_cursor_open(struct arena *arena, const struct secrets *secrets,
     const struct tenant *tenant, struct slice cursor,

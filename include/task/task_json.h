@@ -10,26 +10,26 @@
 #include "task/task.h"
 
 /*
- * Read the body of *request* as the members of a task that a client may send:
- * title, description, completed.  *change* marks those that were sent; members
- * unknown to us are ignored.  Slices live in *arena*.
+ * Read the body of *request*, a JSON object, into *change*: its members title,
+ * description and completed.  Other members are ignored.  Slices live in
+ * *arena*.
  *
  * STATUS_BAD_REQUEST, STATUS_CONTENT_TOO_LARGE, STATUS_UNSUPPORTED_MEDIA_TYPE:
- * the body is not JSON that we can read.  STATUS_INVALID: a value is wrong;
- * the errors of *response* name the member.  STATUS_INTERNAL: no memory.
+ * the body cannot be read.  STATUS_INVALID: a member is wrong; the errors of
+ * *response* name it.  STATUS_INTERNAL: there is no memory.
  */
 enum status task_json_read(struct arena *arena, const struct request *request,
     struct response *response, struct task_change *change) MUST_CHECK;
 
 /*
- * Read a body that says only whether the task is completed: no body toggles
- * it, {"completed": ...} sets it.  Statuses as task_json_read().
+ * Read the body of a request for "complete": {"completed": ...}, or nothing,
+ * which toggles.  Parameters and statuses as task_json_read().
  */
 enum status task_json_read_completion(struct arena *arena,
     const struct request *request, struct response *response,
     struct task_change *change) MUST_CHECK;
 
-/* Write *task* of the tenant *user_id* as the contract shows it. */
+/* Append *task*, of the tenant *user_id*, as a JSON object. */
 void task_json_write(
     struct buffer *out, struct slice user_id, const struct task *task);
 

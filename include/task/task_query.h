@@ -8,28 +8,27 @@
 #include "task/task.h"
 
 /*
- * Read the parameters of *raw*, the query of a URL, into *query*, with memory
- * of *arena*.  *cursor* is the value of "after", data NULL if there is none;
- * task_cursor_open() opens it.
+ * Read *raw*, the query of a URL, into *query*, with memory of *arena*.
+ * *cursor* becomes the value of "after", for task_cursor_open(), or has data
+ * NULL.  Unknown parameters are ignored.
  *
- * STATUS_INVALID, with the response's errors naming the parameters, if one of
- * ours is there twice or is wrong; other parameters are ignored.
- * STATUS_INTERNAL if there is no memory.
+ * STATUS_INVALID if a parameter is given twice or is wrong; the errors of
+ * *response* name it.  STATUS_INTERNAL if there is no memory.
  */
 enum status task_query_read(struct arena *arena, struct slice raw,
     struct response *response, struct task_query *query,
     struct slice *cursor) MUST_CHECK;
 
 /*
- * Give in *link* the value of Link (RFC 8288) for the page that *cursor*
- * begins, of the list of *user_id* that *raw* asked for.  Parameters that mean
- * nothing to us are repeated, unless the target would become longer than
- * REQUEST_TARGET_MAX.  STATUS_INTERNAL if there is no memory.
+ * Write *link*, the value of Link (RFC 8288) for the page that begins at
+ * *cursor*, of the list of *user_id* that *raw* asked for.  Unknown parameters
+ * are repeated, unless the target would become longer than REQUEST_TARGET_MAX.
+ * STATUS_INTERNAL if there is no memory.
  */
 enum status task_query_link(struct arena *arena, struct slice user_id,
     struct slice raw, struct slice cursor, struct slice *link) MUST_CHECK;
 
-/* Refuse the value of "after".  Returns STATUS_INVALID. */
+/* Refuse the value of "after" in *response*.  Returns STATUS_INVALID. */
 enum status task_query_refuse_cursor(struct response *response);
 
 #endif

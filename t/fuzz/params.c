@@ -26,7 +26,7 @@ void __assert_fail(const char *assertion, const char *file, unsigned line,
 /*
  * A peer can say that a parameter is gigabytes long, and libfcgi 2.4.2 ends the
  * process if there is no memory for that.  We have no say in it; the master
- * puts another worker in its place (t/fuzz.t), and so do we.
+ * puts another worker in its place (t/long/fuzz.t), and so do we.
  */
 void
 __assert_fail(const char *assertion, const char *file, unsigned line,

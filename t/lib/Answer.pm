@@ -106,12 +106,15 @@ sub _problem_faults ($self) {
 	    && $self->{target} ne '/readyz';
 	push @fault, 'request_id is X-Request-Id'
 	    if $p->{request_id} ne ($self->id // '');
-	push @fault, 'errors names members' if exists $p->{errors}
-	    && (ref $p->{errors} ne 'ARRAY' || !$p->{errors}->@*
-		|| grep { join(',', sort keys %$_) ne 'detail,member'
-			|| !length $_->{detail} } $p->{errors}->@*);
-	push @fault, 'an error tells of the inside' if $self->{body}
-	    =~ m{\b(?:SELECT|INSERT|UPDATE|mariadb|mysql|json-c|jansson)\b|\.[ch]:\d|/(?:app|tmp|home|etc|var)/};
+	push @fault, 'errors names members'
+	    if exists $p->{errors}
+	    && (   ref $p->{errors} ne 'ARRAY'
+		|| !$p->{errors}->@*
+		|| grep { join(',', sort keys %$_) ne 'detail,member' || !length $_->{detail} }
+		$p->{errors}->@*);
+	push @fault, 'an error tells of the inside'
+	    if $self->{body} =~
+	    m{\b(?:SELECT|INSERT|UPDATE|mariadb|mysql|json-c|jansson)\b|\.[ch]:\d|/(?:app|tmp|home|etc|var)/};
 
 	my $w = $self->header('WWW-Authenticate') // '';
 	if ($s == 401) {

@@ -60,10 +60,12 @@ sub is_task ($got, $want, $name) {
 	$got = $got->json if ref $got eq 'Answer';
 	my $time = qr/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\z/;
 	my $ok = ref $got eq 'HASH'
-	    && join(' ', sort keys %$got)
-	    eq 'completed created_at description id title updated_at user_id'
-	    && $got->{id} =~ /\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z/
-	    && $got->{created_at} =~ $time && $got->{updated_at} =~ $time
+	    && join(' ', sort keys %$got) eq
+	    'completed created_at description id title updated_at user_id'
+	    && $got->{id} =~
+	    /\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z/
+	    && $got->{created_at} =~ $time
+	    && $got->{updated_at} =~ $time
 	    && $got->{created_at} le $got->{updated_at}
 	    && JSON::PP::is_bool($got->{completed});
 	if (!$ok) { fail($name); diag(explain($got)); return 0 }

@@ -48,7 +48,9 @@ sub _serve ($listen, $seen) {
 		push(@hanging, $socket), next if $query =~ /\bhang\b/;
 		my $json = $JSON->encode($params);
 		my $huge = $query =~ /\bhuge=(\d+)/ ? 'X-Huge: ' . 'x' x $1 . "\r\n" : '';
-		my $answer = "Status: 200 OK\r\nContent-Type: application/json\r\nContent-Length: " . length($json) . "\r\n"
+		my $answer =
+		      "Status: 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+		    . length($json) . "\r\n"
 		    . "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${huge}X-Request-Id: $params->{REQUEST_ID}\r\n\r\n$json";
 		if ($query =~ /\bhalf\b/) {
 			$socket->syswrite(_record(6, substr $answer, 0, -20));
@@ -85,7 +87,9 @@ sub _params ($stream) {
 	while (length $stream) {
 		my @length = map {
 			my $n = ord substr $stream, 0, 1;
-			$n < 128 ? ord substr $stream, 0, 1, '' : unpack('N', substr $stream, 0, 4, '') & 0x7fffffff;
+			$n < 128
+			    ? ord substr $stream, 0, 1, ''
+			    : unpack('N', substr $stream, 0, 4, '') & 0x7fffffff;
 		} 1 .. 2;
 		my $name = substr $stream, 0, $length[0], '';
 		$params{$name} = substr $stream, 0, $length[1], '';

@@ -10,7 +10,8 @@ use IO::Socket::UNIX;
 use Socket qw(SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO);
 
 # Record types.
-use constant { FCGI_BEGIN => 1, FCGI_END => 3, FCGI_PARAMS => 4, FCGI_STDIN => 5, FCGI_STDOUT => 6 };
+use constant { FCGI_BEGIN => 1, FCGI_END => 3, FCGI_PARAMS => 4, FCGI_STDIN => 5,
+	FCGI_STDOUT => 6 };
 
 sub new ($class, %o) {
 	return bless { timeout => 20, %o }, $class;
@@ -67,7 +68,10 @@ sub send ($self, $method, $target, $headers = [], $body = undef, %o) {
 	    : _stream(FCGI_STDIN, $text);
 
 	# A path, or host:port.
-	my $socket = ($self->{path} =~ m{\A/} ? IO::Socket::UNIX->new(Peer => $self->{path}) : IO::Socket::INET->new($self->{path}))
+	my $socket =
+	    ($self->{path} =~ m{\A/}
+		? IO::Socket::UNIX->new(Peer => $self->{path})
+		: IO::Socket::INET->new($self->{path}))
 	    or die "connect $self->{path}: $!\n";
 	$socket->setsockopt(SOL_SOCKET, $_, pack 'l!l!', $self->{timeout}, 0)
 	    for SO_RCVTIMEO, SO_SNDTIMEO;

@@ -17,10 +17,12 @@ my %INDEXED = (0x88 => 200, 0x89 => 204, 0x8a => 206, 0x8b => 304, 0x8c => 400, 
 
 # url, ca, from: as for Client; window: bytes that a stream may send unasked.
 sub new ($class, %o) {
-	my ($host, $port) = $o{url} =~ m{\Ahttps://([^:/]+):(\d+)\z} or die "not a base URL: $o{url}";
-	my $socket = IO::Socket::SSL->new(PeerHost => $host, PeerPort => $port, SSL_ca_file => $o{ca},
-	    SSL_hostname => $host, SSL_alpn_protocols => ['h2'], Timeout => 20,
-	    (defined $o{from} ? (LocalHost => $o{from}) : ()),
+	my ($host, $port) = $o{url} =~ m{\Ahttps://([^:/]+):(\d+)\z}
+	    or die "not a base URL: $o{url}";
+	my $socket = IO::Socket::SSL->new(
+		PeerHost => $host, PeerPort => $port, SSL_ca_file => $o{ca},
+		SSL_hostname => $host, SSL_alpn_protocols => ['h2'], Timeout => 20,
+		(defined $o{from} ? (LocalHost => $o{from}) : ()),
 	) or die "connect $host:$port: $! $IO::Socket::SSL::SSL_ERROR";
 	($socket->alpn_selected // '') eq 'h2' or die "no HTTP/2 at $o{url}";
 	my $self = bless { socket => $socket, authority => "$host:$port", next => 1, in => '',
@@ -31,7 +33,8 @@ sub new ($class, %o) {
 }
 
 sub frame ($type, $flags, $stream, $payload) {
-	return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload;
+	return
+	    substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload;
 }
 
 sub _write ($self, $bytes) {
@@ -117,14 +120,17 @@ sub _frames ($self) {
 			$self->_write(frame(SETTINGS, ACK, 0, ''));
 		}
 		if ($type == PING && $flags & ACK) { $self->{pinged}++ }
-		if ($type == PING && !($flags & ACK)) { $self->_write(frame(PING, ACK, 0, $payload)) }
+		if ($type == PING && !($flags & ACK)) {
+			$self->_write(frame(PING, ACK, 0, $payload))
+		}
 		$stream->{end} = 1 if $stream && $type <= HEADERS && $flags & END_STREAM;
 	}
 }
 
 sub _status ($block) {
-	$block =~ s/\A[\x20-\x3f]//; # the size of a table
-	return $INDEXED{ ord $block } // ($block =~ /\A[\x48\x08]\x03(\d{3})/ ? $1 : die 'no status');
+	$block =~ s/\A[\x20-\x3f]//;    # the size of a table
+	return $INDEXED{ ord $block }
+	    // ($block =~ /\A[\x48\x08]\x03(\d{3})/ ? $1 : die 'no status');
 }
 
 # Streams at most that the server says it takes, once it has said so.

@@ -4,7 +4,7 @@
  * other numbers of them than were given is refused, and said so.
  *
  * Not for "make check": it needs a database, and the option file that names it
- * as its argument.  t/statements.t runs it.
+ * as its argument.  t/program/statements.t runs it.
  */
 
 #include "db/db.h"

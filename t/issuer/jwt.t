@@ -1,0 +1,49 @@
+# Goal: issuer/jwt.js, which others copy, says at the start what is wrong with its
+# options, and not with each token.
+
+use v5.36;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use JSON::PP ();
+use Test::More;
+use Stack;
+
+my $stack = Stack->new;
+my $frontend = $stack->frontend;
+plan skip_all => 'Better Auth is not here' if !defined $frontend;
+
+# What todoJwt() throws for options, which are JavaScript; '' if nothing.
+sub thrown ($options) {
+	local $ENV{OPTIONS} = $options;
+	my $script = q{
+		import { todoJwt } from "./issuer/jwt.js";
+		try { todoJwt(eval(`(${process.env.OPTIONS})`)); }
+		catch (error) { console.log(`${error.name}: ${error.message}`); }
+	};
+	my $said = qx{cd "$frontend" && ./node --input-type=module -e '$script' 2>&1};
+	return $said =~ s/\s+\z//r;
+}
+
+my $others = 'issuer: "https://a", audience: "https://a"';
+my $right = qq{secret: "x".repeat(32), $others};
+is(thrown("{ $_ }"), '', "right: $_")
+    for $right, "$right, lifetime: 1", "$right, lifetime: 86400", "$right, kid: 0",
+    "$right, kid: 'a'",
+    qq{secret: "\\u00e9".repeat(16), $others};
+like(thrown("{ $_->[1] }"), qr/\ATypeError: todoJwt: $_->[0] must be [^\n]*\z/, "wrong: $_->[1]")
+    for [secret => $others], [secret => "secret: undefined, $others"],
+    [secret => "secret: null, $others"],
+    [secret => qq{secret: "x".repeat(31), $others}],
+    [secret => "secret: Buffer.alloc(32), $others"],
+    [secret => qq{secret: "\\u00e9".repeat(15), $others}],
+    [issuer => 'secret: "x".repeat(32), audience: "a"'], [issuer => "$right, issuer: undefined"],
+    [issuer => "$right, issuer: ''"], [issuer => "$right, issuer: new URL('https://a')"],
+    [audience => 'secret: "x".repeat(32), issuer: "a"'], [audience => "$right, audience: ['a']"],
+    [audience => "$right, audience: ''"], [audience => "$right, audience: 7"],
+    (map { [lifetime => "$right, lifetime: $_"] } '0', '-1', '86401', '1.5', 'NaN', '"60"', 'null',
+    '1n'),
+    [kid => "$right, kid: {}"], [kid => "$right, kid: 1.5"], [kid => "$right, kid: ''"];
+like(thrown('undefined'), qr/\ATypeError: todoJwt: secret/, 'wrong: no options at all');
+unlike(thrown(qq{ { secret: "s3cret", $others } }), qr/s3cret/, 'the secret is not in the message');
+
+$stack->done;

@@ -1,0 +1,97 @@
+package Faults;
+
+# What the scripts in t/long share. Each has a short form, for the normal suite,
+# and a long one, whose figures t/README.md tells: FAULTS=long.
+
+use v5.36;
+use Config;
+use Cwd ();
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Temp ();
+use IO::Socket::UNIX;
+use Test::More;
+
+our @EXPORT = qw(long is_long figure compiled rebuilt sanitized median resident descriptors slurp);
+my $TOP = Cwd::abs_path(dirname(__FILE__) . '/../..');
+
+sub is_long () { ($ENV{FAULTS} // '') eq 'long' }
+
+# The first in the short form, the second in the long one.
+sub long ($short, $long) { is_long() ? $long : $short }
+
+# Say the figure that a promise came to: to whoever runs the long form, and to
+# the file $FAULTS_FIGURES if there is one.
+sub figure ($promise, $text) {
+	my $line = "$promise: $text";
+	is_long() ? diag($line) : note($line);
+	return if !is_long() || !defined $ENV{FAULTS_FIGURES};
+	open my $f, '>>', $ENV{FAULTS_FIGURES} or die "$ENV{FAULTS_FIGURES}: $!";
+	say {$f} $line;
+}
+
+# Is the build tree one with sanitizers? They bring an allocator of their own.
+sub sanitized ($build) {
+	open my $f, '<', "$build/Makefile" or return 0;
+	return scalar grep { /^HARDEN_CFLAGS =.*-fsanitize/ } <$f>;
+}
+
+# Where what is compiled goes.
+my $made;
+sub made ($name) {
+	$made //= File::Temp->newdir('todo-made-XXXXXX', TMPDIR => 1);
+	chmod 0755, $made;
+	return "$made/$name";
+}
+
+# Compiles `out`, and returns its path, or undef where there is no compiler.
+sub cc ($out, @arguments) {
+	my @command =
+	    ($ENV{CC} // 'cc', qw(-std=c11 -D_GNU_SOURCE -g), "-I$TOP/include", '-o', $out,
+		@arguments);
+	my $log = "$out.log";
+	open my $saved, '>&', \*STDERR or die $!;
+	open STDERR, '>', $log or die $!;
+	my $status = system { $command[0] } @command;
+	open STDERR, '>&', $saved or die $!;
+	return $out if $status == 0;
+	diag(slurp($log)) if $status > 0;
+	return undef;
+}
+
+sub libraries (@names) { split ' ', qx(pkg-config --cflags --libs @names) }
+my @LIBRARIES = qw(fcgi json-c libjwt libmariadb libcrypto);
+
+# Compiles t/<source> and returns the path of what came of it, or undef where
+# there is no compiler. shared => 1: to be preloaded; build => its tree: linked
+# with all of the program but main(); libraries => names, to pkg-config.
+sub compiled ($source, %o) {
+	my $name = $source =~ s{.*/}{}r =~ s/\.c\z//r;
+	return cc(
+		made($o{shared} ? "$name.so" : $name), qw(-O2 -Wall -Wextra -Werror),
+		"$TOP/t/$source",
+		$o{shared} ? qw(-shared -fPIC -ldl) : (),
+		$o{build} ? ("$o{build}/libtodo.a", libraries(@LIBRARIES)) : (),
+		$o{libraries} ? libraries($o{libraries}) : ());
+}
+
+# The program, compiled with these flags.
+sub rebuilt (@flags) {
+	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"),
+		@flags, glob("$TOP/app/*/*.c"), libraries(@LIBRARIES));
+}
+
+sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }
+
+sub median (@n) { @n = sort { $a <=> $b } @n; return $n[$#n / 2] }
+
+# What a process holds: KiB of memory of its own, and open descriptors.
+sub resident ($pid) {
+	my $rollup = slurp("/proc/$pid/smaps_rollup");
+	my $sum = 0;
+	$sum += $_ for $rollup =~ /^(?:Private_Clean|Private_Dirty|Swap):\s+(\d+)/mg;
+	return $sum;
+}
+sub descriptors ($pid) { my @fd = glob "/proc/$pid/fd/*"; return scalar @fd }
+
+1;
