@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/timestamp.h"
 
 /* Lines are written in one write(2) each, so that those of several workers
@@ -46,7 +46,7 @@ static int descriptor = STDERR_FILENO; /* SINK_SYSLOG: its socket, or -1 */
 static bool to_journal;	  /* standard error is the journal: lines get "<6>" */
 static bool line_is_open; /* the last line was written in part */
 static bool silent;
-static unsigned long lost; /* lines not written since the last one that was */
+static int64_t lost; /* lines not written since the last one that was */
 
 static const struct {
 	const char *name;
@@ -190,53 +190,76 @@ line_add(struct line *line, const char *text, size_t length)
 	line->length += length;
 }
 
+/* Can *value* stand in a line without quotes? */
 static bool
-is_plain(const char *value)
+is_plain(struct slice value)
 {
-	if (*value == '\0')
-		return false;
-	for (; *value != '\0'; value++)
-		if (*value <= ' ' || *value > '~' || *value == '"' ||
-		    *value == '\\' || *value == '=')
+	for (size_t i = 0; i < value.length; i++) {
+		char c = value.data[i];
+
+		if (c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '=')
 			return false;
-	return true;
+	}
+	return value.length > 0;
 }
 
 static void
-line_add_value(struct line *line, const char *value)
+line_add_text(struct line *line, struct slice value)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t length = strnlen(value, VALUE_MAX_LENGTH);
+	bool plain = is_plain(value);
 
-	if (is_plain(value)) {
-		line_add(line, value, length);
+	if (value.length > VALUE_MAX_LENGTH)
+		value.length = VALUE_MAX_LENGTH;
+	if (plain) {
+		line_add(line, value.data, value.length);
 		return;
 	}
 	line_add(line, "\"", 1);
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)value[i];
+	for (size_t i = 0; i < value.length; i++) {
+		unsigned char c = (unsigned char)value.data[i];
 
 		if (c == '"' || c == '\\') {
 			line_add(line, (char[]) { '\\', (char)c }, 2);
 		} else if (c < ' ' || c > '~') {
 			line_add(line,
-			    (char[]) { '\\', 'x', hex[c >> 4], hex[c & 15] },
+			    (char[]) { '\\', 'x', text_hex_digit(c >> 4),
+				text_hex_digit(c) },
 			    4);
 		} else {
-			line_add(line, &value[i], 1);
+			line_add(line, &value.data[i], 1);
 		}
 	}
 	line_add(line, "\"", 1);
 }
 
 static void
-line_add_pair(struct line *line, const char *key, const char *value)
+line_add_number(struct line *line, int64_t number)
 {
+	char buffer[TEXT_DECIMAL_SIZE];
+	uint64_t absolute = (uint64_t)number;
+	struct slice digits;
+
+	if (number < 0) {
+		line_add(line, "-", 1);
+		absolute = 0 - absolute;
+	}
+	digits = text_write_decimal(absolute, buffer);
+	line_add(line, digits.data, digits.length);
+}
+
+static void
+line_add_field(struct line *line, struct log_field field)
+{
+	if (!field.is_number && field.text.data == NULL)
+		return;
 	if (line->length > 0)
 		line_add(line, " ", 1);
-	line_add(line, key, strlen(key));
+	line_add(line, field.key, strlen(field.key));
 	line_add(line, "=", 1);
-	line_add_value(line, value);
+	if (field.is_number)
+		line_add_number(line, field.number);
+	else
+		line_add_text(line, field.text);
 }
 
 /*
@@ -371,23 +394,21 @@ line_end(struct line *line, enum log_level level)
 static void
 tell_lost(void)
 {
-	unsigned long count = lost;
-	char number[24];
+	int64_t count = lost;
 
 	lost = 0;
-	(void)snprintf(number, sizeof(number), "%lu", count);
-	log_event(LOG_LEVEL_WARNING, "log", "lost", number, NULL);
+	log_event(
+	    LOG_LEVEL_WARNING, "log", LOG_FIELDS(log_number("lost", count)));
 	if (lost > 0)
 		lost = count;
 }
 
 void
-log_event(enum log_level level, const char *event, ...)
+log_event(
+    enum log_level level, const char *event, const struct log_field *fields)
 {
 	char time[TIMESTAMP_LENGTH + 1] = "";
 	struct line line;
-	va_list pairs;
-	const char *key;
 
 	if (silent)
 		return;
@@ -400,18 +421,12 @@ log_event(enum log_level level, const char *event, ...)
 	if (sink != SINK_SYSLOG) {
 		timestamp_write(timestamp_now(), time);
 		line_add(&line, "time=", 5);
-		line_add_value(&line, time);
+		line_add(&line, time, strlen(time));
 	}
-	line_add_pair(&line, "level", levels[level].name);
-	line_add_pair(&line, "event", event);
-	va_start(pairs, event);
-	while ((key = va_arg(pairs, const char *)) != NULL) {
-		const char *value = va_arg(pairs, const char *);
-
-		if (value != NULL)
-			line_add_pair(&line, key, value);
-	}
-	va_end(pairs);
+	line_add_field(&line, log_text("level", levels[level].name));
+	line_add_field(&line, log_text("event", event));
+	for (; fields != NULL && fields->key != NULL; fields++)
+		line_add_field(&line, *fields);
 
 	if (!line_end(&line, level))
 		lost++;

@@ -274,8 +274,8 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 	if (outcome != 0) {
 		/* No descriptor or no memory, for which the connection goes
 		 * on waiting: let somebody else have the processor. */
-		log_event(LOG_LEVEL_ERROR, "accept", "reason",
-		    strerror(-outcome), NULL);
+		log_event(LOG_LEVEL_ERROR, "accept",
+		    LOG_FIELDS(log_text("reason", strerror(-outcome))));
 		(void)nanosleep(
 		    &(struct timespec) { .tv_nsec = 100000000 }, NULL);
 		return STATUS_NONE;

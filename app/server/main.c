@@ -88,7 +88,8 @@ serve(const struct settings *settings, struct cache *tokens, struct db *db,
 				out = buffer_in(arena);
 				failure = response_in(arena);
 				log_event(LOG_LEVEL_ERROR, "memory",
-				    "request_id", request.id.data, NULL);
+				    LOG_FIELDS(
+					log_slice("request_id", request.id)));
 				response_write(&failure, STATUS_INTERNAL,
 				    request.id, request.method == METHOD_HEAD,
 				    false, &out);
@@ -125,9 +126,18 @@ tell_ready(void)
 	if (fd < 0 || !S_ISFIFO(st.st_mode))
 		return;
 	if (write(fd, "", 1) != 1)
-		log_event(LOG_LEVEL_WARNING, "ready", "reason", strerror(errno),
-		    NULL);
+		log_event(LOG_LEVEL_WARNING, "ready",
+		    LOG_FIELDS(log_text("reason", strerror(errno))));
 	(void)close(fd);
+}
+
+/* Log *event* about this worker. */
+static void
+log_worker(enum log_level level, const char *event, struct log_field field)
+{
+	log_event(level, event,
+	    LOG_FIELDS(log_text("role", "worker"), log_number("pid", getpid()),
+		field));
 }
 
 /* Be a worker.  Returns the exit status. */
@@ -144,9 +154,7 @@ work(const struct settings *settings)
 	const char *refusal;
 	enum status connected;
 	sigset_t working, waiting;
-	char pid[24];
 
-	(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
 	(void)sigemptyset(&working);
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
 		(void)sigaddset(&working, stops[i]);
@@ -166,8 +174,8 @@ work(const struct settings *settings)
 	default:
 		goto done;
 	}
-	log_event(LOG_LEVEL_INFO, "start", "role", "worker", "pid", pid,
-	    "version", PACKAGE_VERSION, NULL);
+	log_worker(
+	    LOG_LEVEL_INFO, "start", log_text("version", PACKAGE_VERSION));
 
 	/*
 	 * Only now, for libfcgi has a handler for TERM too.
@@ -187,8 +195,8 @@ work(const struct settings *settings)
 	/* The first request need not wait for it; and if the database is away
 	 * that has been logged, and everything else works. */
 	if ((connected = db_connect(db)) != STATUS_OK)
-		log_event(LOG_LEVEL_WARNING, "start", "role", "worker", "pid",
-		    pid, "reason", "without the database", NULL);
+		log_worker(LOG_LEVEL_WARNING, "start",
+		    log_text("reason", "without the database"));
 	/* Whoever would take the place of a worker that may be well must be
 	 * able to answer requests. */
 	if (getenv("TODO_RELOAD") != NULL &&
@@ -198,15 +206,15 @@ work(const struct settings *settings)
 		goto done;
 	}
 
-	log_event(LOG_LEVEL_INFO, "ready", "role", "worker", "pid", pid, NULL);
+	log_worker(LOG_LEVEL_INFO, "ready", log_text("reason", NULL));
 	tell_ready();
 	serve(settings, tokens, db, arena, fcgi, &waiting);
 	reason = NULL;
 	exit_status = EX_OK;
 
 done:
-	log_event(reason == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "stop",
-	    "role", "worker", "pid", pid, "reason", reason, NULL);
+	log_worker(reason == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "stop",
+	    log_text("reason", reason));
 	fcgi_free(fcgi);
 	db_free(db);
 	cache_free(tokens);
@@ -312,8 +320,9 @@ supervise(const char *called, unsigned workers)
 
 	if ((path = own_path(called, buffer, sizeof(buffer))) == NULL ||
 	    (copy = copy_environment(environ)) == NULL) {
-		log_event(LOG_LEVEL_ERROR, "start", "role", "master", "reason",
-		    strerror(errno), NULL);
+		log_event(LOG_LEVEL_ERROR, "start",
+		    LOG_FIELDS(log_text("role", "master"),
+			log_text("reason", strerror(errno))));
 		return EX_OSERR;
 	}
 	settings_scrub(environ);
@@ -385,7 +394,8 @@ prepare(char complaint[SETTINGS_COMPLAINT_SIZE], struct settings **settings)
 static void
 log_warning(const char *warning)
 {
-	log_event(LOG_LEVEL_WARNING, "settings", "reason", warning, NULL);
+	log_event(LOG_LEVEL_WARNING, "settings",
+	    LOG_FIELDS(log_text("reason", warning)));
 }
 
 /* Tell of *complaint* where people look first, and in the log. */
@@ -394,7 +404,8 @@ tell_complaint(const char *complaint)
 {
 	if (!log_is_stderr())
 		(void)dprintf(STDERR_FILENO, "todo-fcgi: %s\n", complaint);
-	log_event(LOG_LEVEL_ERROR, "settings", "reason", complaint, NULL);
+	log_event(LOG_LEVEL_ERROR, "settings",
+	    LOG_FIELDS(log_text("reason", complaint)));
 }
 
 /* Read the settings and start.  Returns the exit status. */

@@ -95,12 +95,10 @@ now(void)
 /* Log *event* about the process *pid*, the master or one of the workers. */
 static void
 log_process(enum log_level level, const char *event, const char *role,
-    pid_t pid, const char *key, const char *value)
+    pid_t pid, struct log_field field)
 {
-	char text[24];
-
-	(void)snprintf(text, sizeof(text), "%ld", (long)pid);
-	log_event(level, event, "role", role, "pid", text, key, value, NULL);
+	log_event(level, event,
+	    LOG_FIELDS(log_text("role", role), log_number("pid", pid), field));
 }
 
 static struct tally
@@ -247,7 +245,7 @@ become_worker(
 		(void)execve(m->program, arguments, m->environment);
 	}
 	log_process(LOG_LEVEL_ERROR, "worker_not_run", "worker", getpid(),
-	    "reason", strerror(errno));
+	    log_text("reason", strerror(errno)));
 	_exit(EXIT_NOT_RUN);
 }
 
@@ -258,7 +256,8 @@ end_roll(struct master *m, const char *reason)
 	if (!m->rolling)
 		return;
 	m->rolling = false;
-	log_event(LOG_LEVEL_ERROR, "reload_failed", "reason", reason, NULL);
+	log_event(LOG_LEVEL_ERROR, "reload_failed",
+	    LOG_FIELDS(log_text("reason", reason)));
 }
 
 /* Start one worker.  Returns false if that is not possible now. */
@@ -272,8 +271,8 @@ start(struct master *m)
 
 	if ((w = malloc(sizeof(*w))) == NULL || pipe2(fds, O_CLOEXEC) != 0 ||
 	    (pid = fork()) < 0) {
-		log_event(LOG_LEVEL_ERROR, "worker_not_run", "reason",
-		    strerror(errno), NULL);
+		log_event(LOG_LEVEL_ERROR, "worker_not_run",
+		    LOG_FIELDS(log_text("reason", strerror(errno))));
 		if (fds[0] >= 0) {
 			(void)close(fds[0]);
 			(void)close(fds[1]);
@@ -312,8 +311,9 @@ tend(struct master *m)
 		if (now() < w->deadline)
 			continue;
 		log_process(LOG_LEVEL_WARNING, "worker_killed", "worker",
-		    w->pid, "reason",
-		    w->leaving ? "does not end" : "is not ready");
+		    w->pid,
+		    log_text("reason",
+			w->leaving ? "does not end" : "is not ready"));
 		(void)kill(w->pid, SIGKILL);
 		w->deadline = NEVER;
 	}
@@ -381,12 +381,10 @@ bury(struct master *m, struct worker *w, int outcome)
 	bool exited = WIFEXITED(outcome);
 	int code = exited ? WEXITSTATUS(outcome) : WTERMSIG(outcome);
 	bool expected = w->leaving && (exited ? code == 0 : code == SIGTERM);
-	char text[16];
 
-	(void)snprintf(text, sizeof(text), "%d", code);
 	log_process(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 	    w->leaving ? "worker_ended" : "worker_died", "worker", w->pid,
-	    exited ? "exit" : "signal", text);
+	    log_number(exited ? "exit" : "signal", code));
 	if (w->leaving)
 		return;
 
@@ -458,9 +456,11 @@ obey(struct master *m, unsigned number)
 			break;
 		/* The file of the log may have been moved away. */
 		if (log_open(log_target()) != STATUS_OK)
-			log_event(LOG_LEVEL_ERROR, "log", "path", log_target(),
-			    "reason", strerror(errno), "consequence",
-			    "the log stays as it was", NULL);
+			log_event(LOG_LEVEL_ERROR, "log",
+			    LOG_FIELDS(log_text("path", log_target()),
+				log_text("reason", strerror(errno)),
+				log_text(
+				    "consequence", "the log stays as it was")));
 		log_event(LOG_LEVEL_INFO, "reload", NULL);
 		m->generation++;
 		m->rolling = true;
@@ -559,26 +559,23 @@ master_run(const char *program, unsigned workers, char *const *settings)
 		.signals = -1,
 		.exit_status = EXIT_FAILURE,
 	};
-	char number[16];
 
 	/* A roll-over has one more than wanted, for a while. */
 	m.fds = calloc((size_t)workers + 2, sizeof(*m.fds));
 	if (m.fds == NULL || (m.program = strdup(program)) == NULL ||
 	    !take_environment(&m) || (m.signals = open_signals()) < 0) {
 		log_process(LOG_LEVEL_ERROR, "stop", "master", getpid(),
-		    "reason", strerror(errno));
+		    log_text("reason", strerror(errno)));
 		goto done;
 	}
 
-	(void)snprintf(number, sizeof(number), "%u", workers);
-	log_process(
-	    LOG_LEVEL_INFO, "start", "master", getpid(), "workers", number);
+	log_process(LOG_LEVEL_INFO, "start", "master", getpid(),
+	    log_number("workers", workers));
 	while (tend(&m), !m.stopping || m.workers != NULL)
 		wait_for_news(&m);
 
-	(void)snprintf(number, sizeof(number), "%d", m.exit_status);
 	log_process(m.exit_status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-	    "stop", "master", getpid(), "exit", number);
+	    "stop", "master", getpid(), log_number("exit", m.exit_status));
 
 done:
 	if (m.signals >= 0)

@@ -38,8 +38,8 @@ notify_ready(void)
 		(const struct sockaddr *)&address,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) <
 		0)
-		log_event(LOG_LEVEL_WARNING, "notify", "reason",
-		    strerror(errno), NULL);
+		log_event(LOG_LEVEL_WARNING, "notify",
+		    LOG_FIELDS(log_text("reason", strerror(errno))));
 	if (fd >= 0)
 		(void)close(fd);
 }

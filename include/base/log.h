@@ -2,7 +2,9 @@
 #define LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "base/slice.h"
 #include "base/status.h"
 
 /*
@@ -45,11 +47,50 @@ void log_silence(void);
 /* Do lines go to standard error? */
 bool log_is_stderr(void);
 
+/* One key=value of a line. */
+struct log_field {
+	const char *key;   /* NULL ends a list of fields */
+	struct slice text; /* the value, unless is_number */
+	int64_t number;
+	bool is_number;
+};
+
+/* The field *key* with a terminated text or a slice; NULL: no such field. */
+static inline struct log_field
+log_slice(const char *key, struct slice value)
+{
+	return (struct log_field) { .key = key, .text = value };
+}
+
+static inline struct log_field
+log_text(const char *key, const char *value)
+{
+	return log_slice(key, slice_of(value));
+}
+
+static inline struct log_field
+log_number(const char *key, int64_t value)
+{
+	return (struct log_field) {
+		.key = key,
+		.number = value,
+		.is_number = true,
+	};
+}
+
+/* A list of such fields, with its end. */
+#define LOG_FIELDS(...)               \
+	((const struct log_field[]) { \
+	    __VA_ARGS__, (struct log_field) { .key = NULL } })
+
 /*
- * Log *event* with pairs of terminated strings, key and value, ended by a
- * NULL key.  A pair whose value is NULL is left out.
+ * Log *event*, with *fields* in their order; NULL: without fields.  Every event
+ * of the program goes through this function:
+ *
+ *   log_event(LOG_LEVEL_INFO, "start",
+ *       LOG_FIELDS(log_text("role", "worker"), log_number("pid", pid)));
  */
-void log_event(enum log_level level, const char *event, ...)
-    __attribute__((sentinel));
+void log_event(
+    enum log_level level, const char *event, const struct log_field *fields);
 
 #endif

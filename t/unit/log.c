@@ -118,14 +118,14 @@ where(void)
 	standard_error("/dev/null");
 	ok(log_open(NULL) == STATUS_OK && !log_is_stderr(),
 	    "but not if that is /dev/null");
-	log_event(LOG_LEVEL_INFO, "two", "key", "value", NULL);
+	log_event(LOG_LEVEL_INFO, "two", LOG_FIELDS(log_text("key", "value")));
 	ok(was_told(LOG_INFO, "level=info event=two key=value"),
 	    "then it is syslog, which has times of its own");
 	ok((told_flags & MSG_DONTWAIT) != 0, "and is not waited for");
 	log_event(LOG_LEVEL_WARNING, "two", NULL);
 	ok(was_told(LOG_WARNING, "level=warning event=two"),
 	    "a warning is one there");
-	log_event(LOG_LEVEL_ERROR, "two", "key", "%s%n", NULL);
+	log_event(LOG_LEVEL_ERROR, "two", LOG_FIELDS(log_text("key", "%s%n")));
 	ok(was_told(LOG_ERR, "level=error event=two key=%s%n"),
 	    "and so is an error; what is told is no format");
 	ok(log_open("stderr") == STATUS_OK && log_is_stderr(),
@@ -181,8 +181,10 @@ what(void)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		clear();
-		log_event(LOG_LEVEL_ERROR, "e", "left out", NULL, "key",
-		    table[i].value, "after", "1", NULL);
+		log_event(LOG_LEVEL_ERROR, "e",
+		    LOG_FIELDS(log_text("left out", NULL),
+			log_text("key", table[i].value),
+			log_number("after", 1)));
 		(void)snprintf(wanted, sizeof(wanted),
 		    "level=error event=e key=%s after=1\n", table[i].written);
 		ok(is_line(slurp(path), wanted), "value %zu", i);
@@ -190,17 +192,56 @@ what(void)
 
 	clear();
 	memset(longest, 'x', sizeof(longest) - 1);
-	log_event(LOG_LEVEL_INFO, "e", "key", longest, "after", "1", NULL);
+	log_event(LOG_LEVEL_INFO, "e",
+	    LOG_FIELDS(log_text("key", longest), log_text("after", "1")));
 	line = slurp(path);
 	ok(strstr(line, "xxx after=1\n") != NULL && strlen(line) < 600,
 	    "a long value is cut");
 	clear();
 	memset(longest, '\n', sizeof(longest) - 1);
-	log_event(LOG_LEVEL_INFO, "e", "a", longest, "b", longest, "c", longest,
-	    "d", longest, NULL);
+	log_event(LOG_LEVEL_INFO, "e",
+	    LOG_FIELDS(log_text("a", longest), log_text("b", longest),
+		log_text("c", longest), log_text("d", longest)));
 	line = slurp(path);
 	ok(strlen(line) <= 4000 && strchr(line, '\n') == strchr(line, '\0') - 1,
 	    "a line has its end, and fits into one write to a pipe");
+}
+
+/* Slices, which may hold a NUL and end before one, and numbers. */
+static void
+types(void)
+{
+	static const struct {
+		struct log_field field;
+		const char *written;
+	} table[] = {
+		{ { .key = "key", .text = { "value and more", 5 } },
+		    "key=value" },
+		{ { .key = "key", .text = { "a\0b", 3 } }, "key=\"a\\x00b\"" },
+		{ { .key = "key", .text = { "", 0 } }, "key=\"\"" },
+		{ { .key = "key", .is_number = true }, "key=0" },
+		{ { .key = "key", .number = -10, .is_number = true },
+		    "key=-10" },
+		{ { .key = "key", .number = INT64_MAX, .is_number = true },
+		    "key=9223372036854775807" },
+		{ { .key = "key", .number = INT64_MIN, .is_number = true },
+		    "key=-9223372036854775808" },
+	};
+	char wanted[128];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		clear();
+		log_event(LOG_LEVEL_INFO, "e", LOG_FIELDS(table[i].field));
+		(void)snprintf(wanted, sizeof(wanted),
+		    "level=info event=e %s\n", table[i].written);
+		ok(is_line(slurp(path), wanted), "field %zu", i);
+	}
+	clear();
+	log_event(LOG_LEVEL_INFO, "e",
+	    LOG_FIELDS(log_slice("none", (struct slice) { NULL, 0 }),
+		log_slice("slice", SLICE("a b")), log_number("number", 20)));
+	ok(is_line(slurp(path), "level=info event=e slice=\"a b\" number=20\n"),
+	    "a slice without data is left out");
 }
 
 int
@@ -212,6 +253,7 @@ main(void)
 	(void)snprintf(moved, sizeof(moved), "%s/moved", folder);
 	where();
 	what();
+	types();
 	(void)unlink(path);
 	(void)unlink(moved);
 	(void)rmdir(folder);
