@@ -88,6 +88,22 @@ log_request(
 		log_text("alg", story->refusal.alg)));
 }
 
+/* Answer for want of memory: an empty arena has room for this answer. */
+static void
+answer_without_memory(
+    struct arena *arena, const struct request *request, struct buffer *out)
+{
+	struct response failure;
+
+	arena_reset(arena);
+	*out = buffer_in(arena);
+	failure = response_in(arena);
+	log_event(LOG_LEVEL_ERROR, "memory",
+	    LOG_FIELDS(log_slice("request_id", request->id)));
+	response_write(&failure, STATUS_INTERNAL, request->id,
+	    request->method == METHOD_HEAD, false, out);
+}
+
 void
 dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
     struct arena *arena, const struct request *request, struct buffer *out)
@@ -107,6 +123,8 @@ dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
 	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
 	    out);
 	if (out->failed)
-		status = STATUS_INTERNAL; /* which is what main() will send */
+		status = STATUS_INTERNAL;
 	log_request(&x, &story, status);
+	if (out->failed)
+		answer_without_memory(arena, request, out);
 }

@@ -20,7 +20,6 @@
 #include "db/db.h"
 #include "http/fcgi.h"
 #include "http/request.h"
-#include "http/response.h"
 #include "server/check.h"
 #include "server/dispatch.h"
 #include "server/master.h"
@@ -80,20 +79,6 @@ serve(const struct settings *settings, struct cache *tokens, struct db *db,
 			continue;
 		if (fcgi_accept(fcgi, arena, &request) == STATUS_OK) {
 			dispatch(settings, tokens, db, arena, &request, &out);
-			if (out.failed) {
-				struct response failure;
-
-				/* There is memory for this much. */
-				arena_reset(arena);
-				out = buffer_in(arena);
-				failure = response_in(arena);
-				log_event(LOG_LEVEL_ERROR, "memory",
-				    LOG_FIELDS(
-					log_slice("request_id", request.id)));
-				response_write(&failure, STATUS_INTERNAL,
-				    request.id, request.method == METHOD_HEAD,
-				    false, &out);
-			}
 			fcgi_finish(fcgi, buffer_slice(&out));
 		}
 		arena_reset(arena);
