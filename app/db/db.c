@@ -1,6 +1,5 @@
 #include "db/db.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,29 +138,6 @@ db_free(struct db *db)
 	free(db->columns);
 	free(db->types);
 	free(db);
-}
-
-enum status
-db_check(const char *defaults_file)
-{
-	enum status status = STATUS_INVALID;
-	char line[256];
-	FILE *file;
-
-	if ((file = fopen(defaults_file, "re")) == NULL)
-		return STATUS_INVALID;
-	errno = 0;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		const char *text = line + strspn(line, " \t");
-
-		if (strncmp(text, "[todo]", 6) == 0 ||
-		    strncmp(text, "!include", 8) == 0)
-			status = STATUS_OK;
-	}
-	if (ferror(file))
-		status = STATUS_INVALID;
-	(void)fclose(file);
-	return status;
 }
 
 /* Log the failure of *step*.  Returns the status for the request. */

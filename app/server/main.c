@@ -18,6 +18,7 @@
 #include "base/cache.h"
 #include "base/log.h"
 #include "db/db.h"
+#include "db/option_file.h"
 #include "http/fcgi.h"
 #include "http/request.h"
 #include "server/check.h"
@@ -366,7 +367,8 @@ prepare(char complaint[SETTINGS_COMPLAINT_SIZE], struct settings **settings)
 		(void)snprintf(
 		    complaint, SETTINGS_COMPLAINT_SIZE, "out of memory");
 	if (status == STATUS_OK &&
-	    (status = db_check((*settings)->db_defaults_file)) != STATUS_OK)
+	    (status = option_file_check((*settings)->db_defaults_file)) !=
+		STATUS_OK)
 		(void)snprintf(complaint, SETTINGS_COMPLAINT_SIZE,
 		    "TODO_DB_DEFAULTS_FILE: %s: %s",
 		    errno != 0 ? strerror(errno)
@@ -419,8 +421,8 @@ start(const char *called, unsigned workers)
 	if (getenv("TODO_SETTINGS_FD") == NULL)
 		settings_warn(environ, log_warning);
 	if (getenv("TODO_SETTINGS_FD") == NULL || getenv("TODO_RELOAD") != NULL)
-		warnings = check_option_file(
-		    settings->db_defaults_file, log_warning);
+		warnings = option_file_lint(settings->db_defaults_file,
+		    "TODO_DB_DEFAULTS_FILE", log_warning);
 	if (getenv("TODO_RELOAD") != NULL && warnings > 0) {
 		exit_status = EX_CONFIG;
 	} else if (workers > 0) {

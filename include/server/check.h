@@ -18,14 +18,6 @@ const char *check_refusal(
     struct db *db, struct arena *arena, enum status connected);
 
 /*
- * Call *warn* for each line of the option file *path* that the library would
- * take no notice of, or misread: in the group [todo] a key that it does not
- * know, there and in [client] a number with a suffix, and anywhere a line at
- * which it stops reading.  Returns how many there are.
- */
-unsigned check_option_file(const char *path, void (*warn)(const char *warning));
-
-/*
  * Check what can be wrong beyond the form of *settings*, *with_database* by
  * logging in as a worker does, and print what is in force, or one line that
  * says what is wrong.  Returns the exit status: 0, 78 (EX_CONFIG) if something

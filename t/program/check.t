@@ -160,7 +160,7 @@ sub status () {
 }
 poll {
 	my @w = $pool->workers;
-	@w == 2 && eval { status() } == 200
+	@w == 2 && (() = $pool->log =~ /event=ready/g) == 2 && eval { status() } == 200
 }
 'a pool answers';
 for my $name (
