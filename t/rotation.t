@@ -50,21 +50,23 @@ for my $kid ('9', '0', '03', ' 3', '3 ', '3.0', '+3', '-3', '', 'x', '33', '1,2'
 }
 refused($worker, "kid $_ is no string", $new, $_) for 3, 'null', '["3"]';
 
-# As Better Auth reads the setting.
 sub with ($setting) {
 	$program->worker(BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => $setting)
 }
-taken(with(" 2 : $new , 1:$old"), 'blanks around version, secret and entry', $_) for $new, $old;
-taken(with("2:\t$new\n,\r\n1:$old"), 'of every kind', $_) for $new, $old;
-taken(with("2:\xc2\xa0$new\xe2\x80\x83,1:$old"), 'those of Unicode among them', $new);
 taken(with("2:$new:colon,1:$old"), 'a colon belongs to the secret', "$new:colon");
-my $w = with("02:$new,1x:$old");
-taken($w, 'version 02 is 2', $new, '"2"');
-refused($w, 'and not 1', $new, '"1"');
-taken($w, 'version 1x is 1', $old, '"1"');
+taken(with("2:$new,1:$old"), 'a blank inside does too', $_) for $new, $old;
 
-# An empty setting is none.
-$w = $program->worker(BETTER_AUTH_SECRET => $single, BETTER_AUTH_SECRETS => '');
+# What Better Auth itself would trim, or parse as a number, is refused.
+for my $setting (" 2:$new", "2 :$new", "2: $new", "2:$new ,1:$old", "2:$new, 1:$old", "2:\t$new",
+	"2:$new\n,1:$old", "2:\xc2\xa0$new", "2:$new\xe2\x80\x83,1:$old", "02:$new", "1x:$old")
+{
+	my ($exit) = $program->run(
+		{ BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRETS => $setting }, '-T');
+	is($exit, 78, 'refused: ' . $setting =~ s/[^!-~]/sprintf '%%%02x', ord $&/egr);
+}
+
+# An empty setting counts as not set.
+my $w = $program->worker(BETTER_AUTH_SECRET => $single, BETTER_AUTH_SECRETS => '');
 taken($w, 'an empty BETTER_AUTH_SECRETS leaves BETTER_AUTH_SECRET', $single);
 taken($w, 'under which every kid will do', $single, '"7"');
 
@@ -79,9 +81,10 @@ refused(with("2:$new"), 'nor is the old one once it is struck out', $old, '"1"')
 # The issuer signs with the first, as it reads the setting by itself.
 SKIP: {
 	my $frontend = $stack->frontend;
-	skip "Better Auth is not here", 9 if !defined $frontend;
+	skip "Better Auth is not here", 7 if !defined $frontend;
 	my $sign = <<'END';
-import { createAuth, createDatabase } from "./issuer/auth.js";
+import { createAuth } from "./issuer/auth.js";
+import { createDatabase } from "./issuer/database.js";
 import { readSettings } from "./issuer/settings.js";
 const settings = readSettings(process.env);
 const jwt = createAuth(settings, createDatabase(settings.database)).options.plugins[0];
@@ -89,9 +92,7 @@ console.log(await jwt.options.jwt.sign(JSON.parse(process.argv[1])));
 process.exit(0);
 END
 	my $claims = Token::payload(Token::claims($user{1}, $stack->issuer, $stack->audience));
-	for (["2:$new,1:$old", 2], [" 02 :\t$new , 1:$old", 2], ["1x:$old", 1],
-		["0:$new:colon,2:$old", 0])
-	{
+	for (["2:$new,1:$old", 2], ["1:$old", 1], ["0:$new:colon,2:$old", 0]) {
 		my ($setting, $kid) = @$_;
 		local @ENV{qw(BETTER_AUTH_SECRETS BETTER_AUTH_URL ISSUER_DATABASE ISSUER_SOCKET)} =
 		    ($setting, 'https://todo.example', 'mysql://x@localhost/x', '/x');

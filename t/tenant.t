@@ -151,7 +151,8 @@ for my $spelt ('.-_~', '%2e%2d%5F%7E', '.%2D_%7e') {
 refuses($alice->get('/api/' . ($hex =~ s/%/%25/gr) . '/tasks'),
 	forbidden => 'but not twice encoded');
 refuses($alice->get("/api/$_/tasks"), forbidden => "not as $_")
-    for lc $name, uc $name, "$name%20", "%20$name", "$name+", "$name.", "$name%2e", "${name}x",
+    for (grep { $_ ne $name } lc $name, uc $name), "$name%20",
+    "%20$name", "$name+", "$name.", "$name%2e", "${name}x",
     substr($name, 0, -1),
     "$name;x", "$name,", "$name%09" =~ s/%09/%2B/r, "$name%C3%A9", "$name=", "\$$name", "$name*",
     '*', '%2A', '%25', '_', '-', 'me',

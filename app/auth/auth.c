@@ -1,28 +1,24 @@
 #include "auth/auth.h"
 
 /*
- * Find the token in *field*.  Another scheme than Bearer brings no token of
- * ours.  Whatever follows Bearer and its one space is one, even if it is
- * empty or begins with the wrong kind of space: token_verify() will say so.
+ * Find the token in *field*, the value of Authorization.  Whatever follows
+ * "Bearer" and one space is the token, also if it is empty or begins with
+ * another space: token_verify() refuses it.
  */
 static enum status
 bearer_token(struct slice field, struct slice *token)
 {
 	static const struct slice scheme = { "Bearer", 6 };
-	struct slice start;
 
 	field = slice_trim(field);
-	start = (struct slice) { field.data, scheme.length };
-	if (field.length < scheme.length || !slice_equal_nocase(start, scheme))
+	if (field.length < scheme.length ||
+	    !slice_equal_nocase(slice_take(&field, scheme.length), scheme))
 		return STATUS_TOKEN_MISSING;
-	field.data += scheme.length;
-	field.length -= scheme.length;
+	/* A longer name is another scheme. */
 	if (field.length > 0 && slice_is_tchar(field.data[0]))
 		return STATUS_TOKEN_MISSING;
-	if (field.length > 0 && field.data[0] == ' ') {
-		field.data++;
-		field.length--;
-	}
+	if (field.length > 0 && field.data[0] == ' ')
+		(void)slice_take(&field, 1);
 	*token = field;
 	return STATUS_OK;
 }

@@ -7,39 +7,47 @@
 #include "base/base64url.h"
 #include "base/crypto.h"
 #include "base/json.h"
+#include "base/text.h"
 
 /*
- * HMAC-SHA256 makes 32 bytes: 43 characters of base64url (RFC 7518 section
- * 3.2).
+ * The longest header, in bytes, that is parsed although no secret of ours made
+ * the signature.  Issuers write much shorter ones.
  */
-#define SIGNATURE_LENGTH 43
-
-/* The longest header that is read of a token that none of our secrets signed.
- * Those of issuers are far shorter. */
 #define FOREIGN_HEADER_MAX 256
 
 #define USER_ID_MAX 64
 #define JTI_MAX 255
 #define EMAIL_MAX 320
 
-/* The longest token that is remembered: several times what one is usually. */
+/* The longest token that is remembered: several times the usual length. */
 #define REMEMBERED_MAX 1024
 
-/* What of an alg that came is worth a log line. */
+/* How many bytes of an unexpected alg are kept for the log. */
 #define ALG_LOGGED_MAX 32
 
-/* A token in the making: what each step leaves for the next. */
+/* The claims as they came, each of the right type. */
+struct claims {
+	struct slice iss, sub, jti, user_id, user_email;
+	struct json aud; /* a string or an array of strings */
+	int64_t exp, iat;
+	int64_t nbf; /* INT64_MIN if the token has none */
+};
+
+/* A token while it is verified.  Each step fills what the next ones need. */
 struct verification {
 	struct arena *arena;
 	const struct token_policy *policy;
 	struct token_refusal *refusal;
+	int64_t now; /* seconds since 1970 */
 	struct slice token;
-	struct slice header;	     /* decoded */
-	struct slice payload;	     /* decoded */
-	struct slice kid;	     /* or data NULL */
-	size_t signature_length;     /* in base64url */
-	unsigned signers;	     /* 1 << i: secret i made the signature */
-	const struct secret *signer; /* the one that counts */
+
+	struct slice signing_input;		 /* RFC 7515 section 2 */
+	struct slice header, payload, signature; /* decoded segments */
+	unsigned signers; /* bit i is set: secret i made the signature */
+	struct json header_object, payload_object;
+	struct slice kid;	     /* data is NULL if the token has none */
+	const struct secret *signer; /* the secret that the token counts for */
+	struct claims claims;
 };
 
 static enum status
@@ -57,9 +65,9 @@ invalid(struct verification *v, const char *reason)
 
 /* ------------------------------------------------------------------- form */
 
-/* Decode *segment*, which may not be empty. */
 static enum status
-decode(struct verification *v, struct slice segment, struct slice *bytes)
+decode_segment(
+    struct verification *v, struct slice segment, struct slice *bytes)
 {
 	enum status status = segment.length == 0
 	    ? STATUS_INVALID
@@ -71,19 +79,49 @@ decode(struct verification *v, struct slice segment, struct slice *bytes)
 }
 
 /*
- * Find out which of our secrets made *signature* of *input*.  It is done first,
- * though the outcome is told only when it is its turn, because it takes little
- * and always the same: whoever cannot sign can still write a header or payload
- * that takes a hundred times longer to read.
+ * libjwt accepts spaces and foreign letters inside a segment, and reads past
+ * the end of an empty one.
  */
 static enum status
-find_signers(struct verification *v, struct slice input, struct slice signature)
+split_token(struct verification *v)
 {
-	const struct token_policy *policy = v->policy;
+	struct slice signature = v->token, header, payload;
+	enum status status;
 
-	for (size_t i = 0; i < policy->secrets.count; i++) {
+	if (v->token.length == 0 || v->token.length > TOKEN_LENGTH_MAX)
+		return invalid(v,
+		    "form: token is empty or longer "
+		    "than " TEXT_OF(TOKEN_LENGTH_MAX) " bytes");
+	if (!slice_take_until(&signature, '.', &header) ||
+	    !slice_take_until(&signature, '.', &payload))
+		return invalid(v, "form: not three segments");
+	v->signing_input = (struct slice) { v->token.data,
+		v->token.length - signature.length - 1 };
+
+	if ((status = decode_segment(v, header, &v->header)) != STATUS_OK ||
+	    (status = decode_segment(v, payload, &v->payload)) != STATUS_OK)
+		return status;
+	return decode_segment(v, signature, &v->signature);
+}
+
+/* -------------------------------------------------------------- signature */
+
+/*
+ * Compute the MAC with each secret, and note which of them made the signature.
+ * A wrong signature is refused only later, in its place, by check_signature().
+ *
+ * The MACs come before any JSON is parsed because they cost little, and always
+ * the same: a client without a secret can still write a header or a payload
+ * that takes a hundred times longer to parse.
+ */
+static enum status
+compute_macs(struct verification *v)
+{
+	const struct secrets *secrets = &v->policy->secrets;
+
+	for (size_t i = 0; i < secrets->count; i++) {
 		enum status status = crypto_check_mac(
-		    policy->secrets.list[i].key, input, signature);
+		    secrets->list[i].key, v->signing_input, v->signature);
 
 		if (status == STATUS_OK)
 			v->signers |= 1U << i;
@@ -93,96 +131,21 @@ find_signers(struct verification *v, struct slice input, struct slice signature)
 	return STATUS_OK;
 }
 
-/*
- * libjwt takes spaces and other letters inside a segment, and reads past the
- * end of an empty one.
- */
+/* Refuse a long header unparsed, unless one of our secrets signed it. */
 static enum status
-check_form(struct verification *v)
+bound_foreign_header(struct verification *v)
 {
-	struct slice signature = v->token, header, payload, bytes, input;
-	enum status status;
-
-	if (v->token.length == 0 || v->token.length > TOKEN_LENGTH_MAX)
-		return invalid(v, "form: empty or longer than 4096 bytes");
-	if (!slice_take_until(&signature, '.', &header) ||
-	    !slice_take_until(&signature, '.', &payload))
-		return invalid(v, "form: not three segments");
-	if ((status = decode(v, header, &v->header)) != STATUS_OK ||
-	    (status = decode(v, payload, &v->payload)) != STATUS_OK ||
-	    (status = decode(v, signature, &bytes)) != STATUS_OK)
-		return status;
-	v->signature_length = signature.length;
-	input = (struct slice) { v->token.data,
-		v->token.length - signature.length - 1 };
-	return find_signers(v, input, bytes);
-}
-
-/* ----------------------------------------------------------------- header */
-
-/*
- * libjwt knows neither crit nor b64 nor zip and ignores them, takes alg in any
- * case and HS384 and HS512 under the same key, and is fifty times slower to
- * say no to RS256.
- */
-static enum status
-check_header(struct verification *v)
-{
-	static const char *const refused[] = { "crit", "b64", "zip", "cty" };
-	struct json header, member;
-	struct slice alg;
-	enum status status;
-
 	if (v->signers == 0 && v->header.length > FOREIGN_HEADER_MAX)
-		return invalid(v, "signature: not ours");
-	status = json_read(v->arena, v->header, &header);
-	if (status == STATUS_INVALID)
-		return invalid(v, "header: not JSON");
-	if (status != STATUS_OK)
-		return status;
-	if (header.type != JSON_OBJECT)
-		return invalid(v, "header: not an object");
-
-	if (!json_member(header, "alg", &member) || member.type != JSON_STRING)
-		return invalid(v, "header: no alg");
-	alg = json_as_string(member);
-	if (!slice_equal(alg, SLICE("HS256"))) {
-		if (alg.length > ALG_LOGGED_MAX)
-			alg.length = ALG_LOGGED_MAX;
-		if ((v->refusal->alg = arena_copy(v->arena, alg)) == NULL)
-			return STATUS_INTERNAL;
-		return invalid(v, "header: alg is not HS256");
-	}
-	v->refusal->alg = "HS256";
-	/* Of another alg it has another length: that alg is what the operator
-	 * should read, so the length is looked at only now. */
-	if (v->signature_length != SIGNATURE_LENGTH)
-		return invalid(v, "form: the signature is not 32 bytes");
-
-	if (json_member(header, "typ", &member) &&
-	    (member.type != JSON_STRING ||
-		!slice_equal_nocase(json_as_string(member), SLICE("JWT"))))
-		return invalid(v, "header: typ is not JWT");
-	if (json_member(header, "kid", &member)) {
-		if (member.type != JSON_STRING)
-			return invalid(v, "header: kid is not a string");
-		v->kid = json_as_string(member);
-	}
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		if (json_member(header, refused[i], &member))
-			return invalid(v, "header: has crit, b64, zip or cty");
-	}
+		return invalid(v, "signature: matches no secret");
 	return STATUS_OK;
 }
 
-/* -------------------------------------------------------------- signature */
-
-/* The only secret to try *kid* with, or NULL if any will do. */
+/* The secret that *kid* names; NULL if it names none. */
 static const struct secret *
-secret_named(const struct token_policy *policy, struct slice kid)
+find_secret(const struct secrets *secrets, struct slice kid)
 {
-	for (size_t i = 0; i < policy->secrets.count; i++) {
-		const struct secret *secret = &policy->secrets.list[i];
+	for (size_t i = 0; i < secrets->count; i++) {
+		const struct secret *secret = &secrets->list[i];
 
 		if (kid.length > 0 && slice_equal(kid, secret->version))
 			return secret;
@@ -190,33 +153,310 @@ secret_named(const struct token_policy *policy, struct slice kid)
 	return NULL;
 }
 
+/* A kid that names a secret excludes the other secrets. */
 static enum status
 check_signature(struct verification *v)
 {
-	const struct token_policy *policy = v->policy;
-	const struct secret *named = secret_named(policy, v->kid);
+	const struct secrets *secrets = &v->policy->secrets;
+	const struct secret *named = find_secret(secrets, v->kid);
 
-	for (size_t i = 0; i < policy->secrets.count; i++) {
-		const struct secret *secret = &policy->secrets.list[i];
+	for (size_t i = 0; i < secrets->count; i++) {
+		const struct secret *secret = &secrets->list[i];
 
 		if ((v->signers & 1U << i) != 0 &&
 		    (named == NULL || named == secret))
 			v->signer = secret;
 	}
 	if (v->signer == NULL)
-		return invalid(v, "signature: not ours");
+		return invalid(v, "signature: matches no secret");
+	return STATUS_OK;
+}
+
+/* ----------------------------------------------------------------- header */
+
+static enum status
+read_header(struct verification *v)
+{
+	enum status status = json_read(v->arena, v->header, &v->header_object);
+
+	if (status == STATUS_INVALID)
+		return invalid(v, "header: not JSON");
+	if (status != STATUS_OK)
+		return status;
+	if (v->header_object.type != JSON_OBJECT)
+		return invalid(v, "header: not an object");
 	return STATUS_OK;
 }
 
 /*
- * Nothing is believed that libjwt does not verify too.  It comes last, for it
- * makes trees of header and payload, in its own way, before it looks at the
- * signature: what is wrong anyway need not wait for that.  What it makes of
- * them is not used.
+ * libjwt takes alg in any case, verifies HS384 and HS512 with the same key, and
+ * is fifty times slower to refuse RS256.
+ */
+static enum status
+check_alg(struct verification *v)
+{
+	struct json member;
+	struct slice alg;
+
+	if (!json_member(v->header_object, "alg", &member) ||
+	    member.type != JSON_STRING)
+		return invalid(v, "header: no alg, or alg is not a string");
+	alg = json_as_string(member);
+	if (slice_equal(alg, SLICE("HS256"))) {
+		v->refusal->alg = "HS256";
+		return STATUS_OK;
+	}
+	if (alg.length > ALG_LOGGED_MAX)
+		alg.length = ALG_LOGGED_MAX;
+	if ((v->refusal->alg = arena_copy(v->arena, alg)) == NULL)
+		return STATUS_INTERNAL;
+	return invalid(v, "header: alg is not HS256");
+}
+
+/*
+ * HS256 signatures have 32 bytes (RFC 7518 section 3.2).  The length comes
+ * after alg, because a signature of another length mostly has another alg, and
+ * the alg tells the operator more.
+ */
+static enum status
+check_signature_length(struct verification *v)
+{
+	if (v->signature.length != CRYPTO_DIGEST_LENGTH)
+		return invalid(v,
+		    "form: signature is "
+		    "not " TEXT_OF(CRYPTO_DIGEST_LENGTH) " bytes");
+	return STATUS_OK;
+}
+
+/* libjwt ignores crit, b64 and zip. */
+static enum status
+check_header_members(struct verification *v)
+{
+	static const char *const refused[] = { "crit", "b64", "zip", "cty" };
+	struct json member;
+
+	if (json_member(v->header_object, "typ", &member) &&
+	    (member.type != JSON_STRING ||
+		!slice_equal_nocase(json_as_string(member), SLICE("JWT"))))
+		return invalid(v, "header: typ is not JWT");
+	if (json_member(v->header_object, "kid", &member)) {
+		if (member.type != JSON_STRING)
+			return invalid(v, "header: kid is not a string");
+		v->kid = json_as_string(member);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		if (json_member(v->header_object, refused[i], &member))
+			return invalid(v, "header: has crit, b64, zip or cty");
+	}
+	return STATUS_OK;
+}
+
+/* ---------------------------------------------------------------- payload */
+
+static enum status
+read_payload(struct verification *v)
+{
+	enum status status = json_read(
+	    v->arena, v->payload, &v->payload_object);
+
+	if (status == STATUS_INVALID)
+		return invalid(v, "payload: not JSON");
+	if (status != STATUS_OK)
+		return status;
+	if (v->payload_object.type != JSON_OBJECT)
+		return invalid(v, "payload: not an object");
+	return STATUS_OK;
+}
+
+static bool
+read_string(struct json payload, const char *name, struct slice *value)
+{
+	struct json member;
+
+	if (!json_member(payload, name, &member) || member.type != JSON_STRING)
+		return false;
+	*value = json_as_string(member);
+	return true;
+}
+
+/* An integer outside int64_t gives the nearest value inside. */
+static bool
+read_integer(struct json payload, const char *name, int64_t *value)
+{
+	struct json member;
+
+	if (!json_member(payload, name, &member) || member.type != JSON_INTEGER)
+		return false;
+	*value = json_as_integer(member);
+	return true;
+}
+
+static bool
+read_audience(struct json payload, struct json *aud)
+{
+	if (!json_member(payload, "aud", aud))
+		return false;
+	if (aud->type == JSON_STRING)
+		return true;
+	if (aud->type != JSON_ARRAY)
+		return false;
+	for (size_t i = 0; i < json_items(*aud); i++) {
+		if (json_item(*aud, i).type != JSON_STRING)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Better Auth signs other tokens with the same secret.  Each of those lacks
+ * some of these claims.
+ */
+static enum status
+read_claims(struct verification *v)
+{
+	struct json payload = v->payload_object, member;
+	struct claims *claims = &v->claims;
+
+	if (!read_string(payload, "iss", &claims->iss))
+		return invalid(v, "claims: no iss, or iss is not a string");
+	if (!read_string(payload, "sub", &claims->sub))
+		return invalid(v, "claims: no sub, or sub is not a string");
+	if (!read_audience(payload, &claims->aud))
+		return invalid(
+		    v, "claims: no aud, or aud is not a string or strings");
+	if (!read_integer(payload, "exp", &claims->exp))
+		return invalid(v, "claims: no exp, or exp is not an integer");
+	if (!read_integer(payload, "iat", &claims->iat))
+		return invalid(v, "claims: no iat, or iat is not an integer");
+	if (!read_string(payload, "jti", &claims->jti))
+		return invalid(v, "claims: no jti, or jti is not a string");
+	if (!read_string(payload, "user_id", &claims->user_id))
+		return invalid(
+		    v, "claims: no user_id, or user_id is not a string");
+	if (!read_string(payload, "user_email", &claims->user_email))
+		return invalid(
+		    v, "claims: no user_email, or user_email is not a string");
+
+	claims->nbf = INT64_MIN;
+	if (json_member(payload, "nbf", &member) &&
+	    !read_integer(payload, "nbf", &claims->nbf))
+		return invalid(v, "claims: nbf is not an integer");
+	return STATUS_OK;
+}
+
+static enum status
+check_times(struct verification *v)
+{
+	const struct claims *claims = &v->claims;
+	int64_t latest = v->now + v->policy->leeway;
+
+	if (claims->exp <= v->now)
+		return refuse(
+		    v, STATUS_TOKEN_EXPIRED, "claims: exp is in the past");
+	if (claims->iat > latest)
+		return invalid(v, "claims: iat is in the future");
+	if (claims->nbf > latest)
+		return invalid(v, "claims: nbf is in the future");
+	/* exp is after now, so this cannot overflow; exp - iat could. */
+	if (claims->iat < claims->exp - v->policy->max_lifetime)
+		return invalid(
+		    v, "claims: exp - iat is longer than JWT_MAX_LIFETIME");
+	return STATUS_OK;
+}
+
+static enum status
+check_issuer(struct verification *v)
+{
+	if (!slice_equal(v->claims.iss, v->policy->issuer))
+		return refuse(v, STATUS_TOKEN_ISSUER,
+		    "claims: iss is not the configured issuer");
+	return STATUS_OK;
+}
+
+static bool
+has_audience(struct json aud, struct slice audience)
+{
+	if (aud.type == JSON_STRING)
+		return slice_equal(json_as_string(aud), audience);
+	for (size_t i = 0; i < json_items(aud); i++) {
+		if (slice_equal(json_as_string(json_item(aud, i)), audience))
+			return true;
+	}
+	return false;
+}
+
+static enum status
+check_audience(struct verification *v)
+{
+	if (!has_audience(v->claims.aud, v->policy->audience))
+		return refuse(v, STATUS_TOKEN_AUDIENCE,
+		    "claims: aud lacks the configured audience");
+	return STATUS_OK;
+}
+
+/* True if all of *text* is unreserved characters (RFC 3986 section 2.3). */
+static bool
+is_unreserved(struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++) {
+		char c = text.data[i];
+
+		if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') &&
+		    !(c >= '0' && c <= '9') && c != '-' && c != '.' &&
+		    c != '_' && c != '~')
+			return false;
+	}
+	return true;
+}
+
+/* The user_id becomes a path segment, which "." and ".." cannot be. */
+static enum status
+check_user_id(struct verification *v)
+{
+	struct slice user_id = v->claims.user_id;
+
+	if (user_id.length == 0 || user_id.length > USER_ID_MAX)
+		return invalid(v,
+		    "claims: user_id is empty or longer "
+		    "than " TEXT_OF(USER_ID_MAX) " bytes");
+	if (!is_unreserved(user_id))
+		return invalid(v,
+		    "claims: user_id has a character outside "
+		    "A-Z a-z 0-9 - . _ ~");
+	if (slice_equal(user_id, SLICE(".")) ||
+	    slice_equal(user_id, SLICE("..")))
+		return invalid(v, "claims: user_id is . or ..");
+	if (!slice_equal(user_id, v->claims.sub))
+		return invalid(v, "claims: user_id and sub differ");
+	return STATUS_OK;
+}
+
+static enum status
+check_lengths(struct verification *v)
+{
+	struct slice jti = v->claims.jti, email = v->claims.user_email;
+
+	if (jti.length == 0 || jti.length > JTI_MAX)
+		return invalid(v,
+		    "claims: jti is empty or longer "
+		    "than " TEXT_OF(JTI_MAX) " bytes");
+	if (email.length == 0 || email.length > EMAIL_MAX)
+		return invalid(v,
+		    "claims: user_email is empty or longer "
+		    "than " TEXT_OF(EMAIL_MAX) " bytes");
+	return STATUS_OK;
+}
+
+/* ----------------------------------------------------------------- libjwt */
+
+/*
+ * A token is accepted only if libjwt verifies it too.  libjwt comes last
+ * because it builds trees of header and payload before it looks at the
+ * signature.  Nothing that it parsed is used.
  *
- * It takes most of its failed allocations, and jansson's, for faults of the
- * token, so errno is asked; and if it finds no memory for the key it succeeds
- * without having looked at the signature, but then says that alg is none.
+ * libjwt reports most of its failed allocations, and jansson's, as faults of
+ * the token; errno tells them apart.  If it has no memory for the key it
+ * succeeds without having looked at the signature, but then its alg is none.
  */
 static enum status
 ask_libjwt(struct verification *v)
@@ -237,174 +477,43 @@ ask_libjwt(struct verification *v)
 		return STATUS_INTERNAL;
 	}
 	if (error != 0 || jwt == NULL)
-		return invalid(v, "libjwt: does not take it");
+		return invalid(v, "libjwt: refuses the token");
 	alg = jwt_get_alg(jwt);
 	jwt_free(jwt);
 	return alg == JWT_ALG_HS256 ? STATUS_OK : STATUS_INTERNAL;
 }
 
-/* ----------------------------------------------------------------- claims */
+/* ----------------------------------------------------------------- ladder */
 
-/* The claims as they came, each of the right type. */
-struct claims {
-	struct slice iss, sub, jti, user_id, user_email;
-	struct json aud; /* a string or an array of strings */
-	int64_t exp, iat;
-	int64_t nbf; /* INT64_MIN if it did not come */
+/* The checks, in order.  The first that fails decides what is answered. */
+static enum status (*const ladder[])(struct verification *v) = {
+	split_token,
+	compute_macs,
+	bound_foreign_header,
+	read_header,
+	check_alg,
+	check_signature_length,
+	check_header_members,
+	check_signature,
+	read_payload,
+	read_claims,
+	check_times,
+	check_issuer,
+	check_audience,
+	check_user_id,
+	check_lengths,
 };
 
-static bool
-take_string(struct json payload, const char *name, struct slice *value)
-{
-	struct json member;
-
-	if (!json_member(payload, name, &member) || member.type != JSON_STRING)
-		return false;
-	*value = json_as_string(member);
-	return true;
-}
-
-/* What is out of range comes as the nearest number in it. */
-static bool
-take_integer(struct json payload, const char *name, int64_t *value)
-{
-	struct json member;
-
-	if (!json_member(payload, name, &member) || member.type != JSON_INTEGER)
-		return false;
-	*value = json_as_integer(member);
-	return true;
-}
-
-static bool
-take_audience(struct json payload, struct json *aud)
-{
-	if (!json_member(payload, "aud", aud))
-		return false;
-	if (aud->type == JSON_STRING)
-		return true;
-	if (aud->type != JSON_ARRAY)
-		return false;
-	for (size_t i = 0; i < json_items(*aud); i++) {
-		if (json_item(*aud, i).type != JSON_STRING)
-			return false;
-	}
-	return true;
-}
-
-/* Other tokens signed with the same secret lack some of the eight. */
 static enum status
-take_claims(struct verification *v, struct claims *claims)
+climb(struct verification *v)
 {
-	struct json payload, member;
-	enum status status;
+	enum status status = STATUS_OK;
 
-	status = json_read(v->arena, v->payload, &payload);
-	if (status == STATUS_INVALID)
-		return invalid(v, "payload: not JSON");
-	if (status != STATUS_OK)
-		return status;
-	if (payload.type != JSON_OBJECT)
-		return invalid(v, "payload: not an object");
-
-	if (!take_string(payload, "iss", &claims->iss))
-		return invalid(v, "claims: no iss, or no string");
-	if (!take_string(payload, "sub", &claims->sub))
-		return invalid(v, "claims: no sub, or no string");
-	if (!take_audience(payload, &claims->aud))
-		return invalid(v, "claims: no aud, or no string or strings");
-	if (!take_integer(payload, "exp", &claims->exp))
-		return invalid(v, "claims: no exp, or no integer");
-	if (!take_integer(payload, "iat", &claims->iat))
-		return invalid(v, "claims: no iat, or no integer");
-	if (!take_string(payload, "jti", &claims->jti))
-		return invalid(v, "claims: no jti, or no string");
-	if (!take_string(payload, "user_id", &claims->user_id))
-		return invalid(v, "claims: no user_id, or no string");
-	if (!take_string(payload, "user_email", &claims->user_email))
-		return invalid(v, "claims: no user_email, or no string");
-
-	claims->nbf = INT64_MIN;
-	if (json_member(payload, "nbf", &member) &&
-	    !take_integer(payload, "nbf", &claims->nbf))
-		return invalid(v, "claims: nbf is no integer");
-	return STATUS_OK;
-}
-
-static enum status
-check_times(struct verification *v, const struct claims *claims, int64_t now)
-{
-	int64_t latest = now + v->policy->leeway;
-
-	if (claims->exp <= now)
-		return refuse(v, STATUS_TOKEN_EXPIRED, "claims: expired");
-	if (claims->iat > latest)
-		return invalid(v, "claims: iat is in the future");
-	if (claims->nbf > latest)
-		return invalid(v, "claims: nbf is in the future");
-	/* exp is past now here, so this does not overflow; exp - iat might. */
-	if (claims->iat < claims->exp - v->policy->max_lifetime)
-		return invalid(v, "claims: lives longer than allowed");
-	return STATUS_OK;
-}
-
-static bool
-has_audience(struct json aud, struct slice audience)
-{
-	if (aud.type == JSON_STRING)
-		return slice_equal(json_as_string(aud), audience);
-	for (size_t i = 0; i < json_items(aud); i++) {
-		if (slice_equal(json_as_string(json_item(aud, i)), audience))
-			return true;
+	for (size_t i = 0; i < sizeof(ladder) / sizeof(ladder[0]); i++) {
+		if ((status = ladder[i](v)) != STATUS_OK)
+			break;
 	}
-	return false;
-}
-
-/* Only what RFC 3986 section 2.3 calls unreserved, and no dot segment. */
-static bool
-is_user_id(struct slice text)
-{
-	static const char marks[] = "-._~";
-
-	if (text.length == 0 || text.length > USER_ID_MAX ||
-	    slice_equal(text, SLICE(".")) || slice_equal(text, SLICE("..")))
-		return false;
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') &&
-		    !(c >= '0' && c <= '9') &&
-		    memchr(marks, c, sizeof(marks) - 1) == NULL)
-			return false;
-	}
-	return true;
-}
-
-static enum status
-check_claims(struct verification *v, const struct claims *claims, int64_t now)
-{
-	enum status status;
-
-	/* This may have come as the nearest to one from beyond, which is not
-	 * expired but refused: libjwt can tell. */
-	if (claims->exp == INT64_MIN && (status = ask_libjwt(v)) != STATUS_OK)
-		return status;
-	if ((status = check_times(v, claims, now)) != STATUS_OK)
-		return status;
-	if (!slice_equal(claims->iss, v->policy->issuer))
-		return refuse(v, STATUS_TOKEN_ISSUER, "claims: another iss");
-	if (!has_audience(claims->aud, v->policy->audience))
-		return refuse(v, STATUS_TOKEN_AUDIENCE, "claims: another aud");
-	if (!is_user_id(claims->user_id))
-		return invalid(v, "claims: user_id is none");
-	if (!slice_equal(claims->user_id, claims->sub))
-		return invalid(v, "claims: user_id is not sub");
-	if (claims->jti.length == 0 || claims->jti.length > JTI_MAX)
-		return invalid(v, "claims: jti is empty or too long");
-	if (claims->user_email.length == 0 ||
-	    claims->user_email.length > EMAIL_MAX)
-		return invalid(v, "claims: user_email is empty or too long");
-	return STATUS_OK;
+	return status;
 }
 
 enum status
@@ -416,39 +525,44 @@ token_verify(struct arena *arena, const struct token_policy *policy,
 		.arena = arena,
 		.policy = policy,
 		.refusal = refusal,
+		.now = now,
 		.token = token,
 	};
-	struct claims found;
-	enum status status;
+	enum status status, verdict;
 
 	*refusal = (struct token_refusal) { 0 };
-	if ((status = check_form(&v)) != STATUS_OK ||
-	    (status = check_header(&v)) != STATUS_OK ||
-	    (status = check_signature(&v)) != STATUS_OK ||
-	    (status = take_claims(&v, &found)) != STATUS_OK ||
-	    (status = check_claims(&v, &found, now)) != STATUS_OK ||
-	    (status = ask_libjwt(&v)) != STATUS_OK)
+	status = climb(&v);
+	/*
+	 * An exp of INT64_MIN is expired, but json_as_integer() gives INT64_MIN
+	 * for smaller numbers too.  libjwt refuses those.
+	 */
+	if (status == STATUS_OK ||
+	    (status == STATUS_TOKEN_EXPIRED && v.claims.exp == INT64_MIN)) {
+		if ((verdict = ask_libjwt(&v)) != STATUS_OK)
+			return verdict;
+	}
+	if (status != STATUS_OK)
 		return status;
 
 	*refusal = (struct token_refusal) { 0 };
 	*claims = (struct token_claims) {
-		.user_id = found.user_id,
-		.email = found.user_email,
-		.issuer = found.iss,
-		.issued_at = found.iat,
-		.expires_at = found.exp,
-		.not_before = found.nbf,
+		.user_id = v.claims.user_id,
+		.email = v.claims.user_email,
+		.issuer = v.claims.iss,
+		.issued_at = v.claims.iat,
+		.expires_at = v.claims.exp,
+		.not_before = v.claims.nbf,
 	};
 	return STATUS_OK;
 }
 
 /* ----------------------------------------------------------------- memory */
 
-/* What is kept of a token: its issuer is ours, and all the rest was right. */
+/* What is kept of an accepted token.  Its issuer is the policy's. */
 struct remembered {
 	int64_t exp, iat, nbf;
 	uint16_t user_id_length, email_length;
-	char text[]; /* the user_id, and the email behind it */
+	char text[]; /* the user_id, then the email */
 };
 
 void
@@ -478,21 +592,24 @@ token_recall(const struct cache *cache, const struct token_policy *policy,
     struct slice token, int64_t now, struct token_refusal *refusal,
     struct token_claims *claims)
 {
-	struct verification v = { .policy = policy, .refusal = refusal };
+	struct verification v = {
+		.policy = policy,
+		.refusal = refusal,
+		.now = now,
+	};
 	const struct remembered *kept;
-	struct claims times;
 	enum status status;
 
 	*refusal = (struct token_refusal) { 0 };
 	if (token.length > REMEMBERED_MAX ||
 	    (kept = cache_find(cache, token)) == NULL)
 		return STATUS_NONE;
-	times = (struct claims) {
+	v.claims = (struct claims) {
 		.exp = kept->exp,
 		.iat = kept->iat,
 		.nbf = kept->nbf,
 	};
-	if ((status = check_times(&v, &times, now)) != STATUS_OK) {
+	if ((status = check_times(&v)) != STATUS_OK) {
 		refusal->alg = "HS256";
 		return status;
 	}

@@ -8,9 +8,10 @@
 #include <string.h>
 
 /*
- * The first block stays from request to request, so a request of usual size
- * costs no malloc(); the ones after it are given back.  Under AddressSanitizer
- * every allocation has a block of its own, whose end is then guarded.
+ * The first block is kept from request to request, so a request of usual size
+ * costs no malloc().  arena_reset() frees all other blocks.  Under
+ * AddressSanitizer each allocation has a block of its own, because
+ * AddressSanitizer guards the ends of blocks.
  */
 #ifdef __SANITIZE_ADDRESS__
 #define ONE_BLOCK_EACH 1
@@ -27,8 +28,8 @@
 
 struct block {
 	struct block *next;
-	size_t size; /* of bytes */
-	size_t used;
+	size_t size; /* of bytes[] */
+	size_t used; /* bytes[] allocated so far */
 	alignas(max_align_t) unsigned char bytes[];
 };
 
@@ -40,9 +41,9 @@ struct cleanup {
 
 struct arena {
 	size_t cap;
-	size_t held;	      /* the sizes of all blocks */
-	struct block *blocks; /* the one in use first, the lasting one last */
-	struct cleanup *cleanups; /* the one registered last first */
+	size_t held;		  /* the sizes of all blocks together */
+	struct block *blocks;	  /* newest first; the kept block is last */
+	struct cleanup *cleanups; /* newest first */
 };
 
 static struct block *
@@ -146,11 +147,11 @@ arena_defer(struct arena *arena, void (*release)(void *), void *object)
 	return STATUS_OK;
 }
 
-/* Free the blocks before *last*. */
+/* Free the blocks before *kept*; all blocks if *kept* is NULL. */
 static void
-free_blocks(struct arena *arena, const struct block *last)
+free_blocks(struct arena *arena, const struct block *kept)
 {
-	while (arena->blocks != last) {
+	while (arena->blocks != kept) {
 		struct block *block = arena->blocks;
 
 		arena->blocks = block->next;
@@ -162,7 +163,7 @@ free_blocks(struct arena *arena, const struct block *last)
 void
 arena_reset(struct arena *arena)
 {
-	struct block *lasting = arena->blocks;
+	struct block *kept = arena->blocks;
 
 	for (struct cleanup *c = arena->cleanups; c != NULL; c = c->next)
 		c->release(c->object);
@@ -172,10 +173,10 @@ arena_reset(struct arena *arena)
 		free_blocks(arena, NULL);
 		return;
 	}
-	while (lasting->next != NULL)
-		lasting = lasting->next;
-	free_blocks(arena, lasting);
-	lasting->used = 0;
+	while (kept->next != NULL)
+		kept = kept->next;
+	free_blocks(arena, kept);
+	kept->used = 0;
 }
 
 void

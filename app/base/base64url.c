@@ -5,7 +5,7 @@
 static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* The six bits that *character* stands for, or -1. */
+/* The six bits that *character* encodes, or -1 if it is not base64url. */
 static int
 six_bits(char character)
 {
@@ -25,12 +25,12 @@ six_bits(char character)
 enum status
 base64url_decode(struct arena *arena, struct slice text, struct slice *bytes)
 {
-	uint32_t bits = 0; /* those not written yet are the low *count* ones */
+	uint32_t bits = 0; /* its low *count* bits are not written yet */
 	unsigned count = 0;
 	size_t length = 0;
 	char *out;
 
-	/* Six bits alone are no byte. */
+	/* One character left over has six bits, which is no byte. */
 	if (text.length % 4 == 1)
 		return STATUS_INVALID;
 	if ((out = arena_alloc(arena, text.length / 4 * 3 + 3)) == NULL)

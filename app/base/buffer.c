@@ -37,7 +37,7 @@ buffer_grow(struct buffer *buffer, size_t size)
 
 fail:
 	buffer->failed = true;
-	buffer->capacity = buffer->length; /* no room for anything more */
+	buffer->capacity = buffer->length; /* so that later writes fail too */
 	return NULL;
 }
 

@@ -7,37 +7,37 @@
 
 #include "base/crypto.h"
 
-#define BUCKETS 1024
+#define BUCKET_COUNT 1024
 
 struct entry {
-	struct entry *next;    /* in its bucket */
-	struct entry *younger; /* of all */
+	struct entry *next;  /* in the same bucket */
+	struct entry *newer; /* in the whole cache */
 	uint64_t hash;
-	uint32_t size; /* of the value */
+	uint32_t value_size;
 	uint32_t text_length;
-	alignas(max_align_t) unsigned char value[]; /* the text is behind it */
+	alignas(max_align_t) unsigned char value[]; /* the text follows it */
 };
 
-/* All that it takes of the cap. */
+/* The number of bytes of *entry* that count towards the cap. */
 static size_t
-size_of(const struct entry *entry)
+entry_size(const struct entry *entry)
 {
-	return sizeof(*entry) + entry->size + entry->text_length;
+	return sizeof(*entry) + entry->value_size + entry->text_length;
 }
 
 static struct slice
-text_of(const struct entry *entry)
+entry_text(const struct entry *entry)
 {
-	return (struct slice) { (const char *)entry->value + entry->size,
+	return (struct slice) { (const char *)entry->value + entry->value_size,
 		entry->text_length };
 }
 
 struct cache {
 	struct crypto_hash *hash;
 	size_t cap;
-	size_t held; /* by all entries */
-	struct entry *oldest, *youngest;
-	struct entry *buckets[BUCKETS];
+	size_t held; /* the sizes of all entries together */
+	struct entry *oldest, *newest;
+	struct entry *buckets[BUCKET_COUNT];
 };
 
 struct cache *
@@ -59,15 +59,15 @@ static void
 drop_oldest(struct cache *cache)
 {
 	struct entry *entry = cache->oldest;
-	struct entry **link = &cache->buckets[entry->hash % BUCKETS];
+	struct entry **link = &cache->buckets[entry->hash % BUCKET_COUNT];
 
 	while (*link != entry)
 		link = &(*link)->next;
 	*link = entry->next;
-	cache->oldest = entry->younger;
+	cache->oldest = entry->newer;
 	if (cache->oldest == NULL)
-		cache->youngest = NULL;
-	cache->held -= size_of(entry);
+		cache->newest = NULL;
+	cache->held -= entry_size(entry);
 	free(entry);
 }
 
@@ -90,9 +90,9 @@ cache_find(const struct cache *cache, struct slice text)
 
 	if (crypto_hash_value(cache->hash, text, &hash) != STATUS_OK)
 		return NULL;
-	entry = cache->buckets[hash % BUCKETS];
+	entry = cache->buckets[hash % BUCKET_COUNT];
 	for (; entry != NULL; entry = entry->next)
-		if (entry->hash == hash && slice_equal(text_of(entry), text))
+		if (entry->hash == hash && slice_equal(entry_text(entry), text))
 			return entry->value;
 	return NULL;
 }
@@ -102,34 +102,34 @@ cache_add(struct cache *cache, struct slice text, size_t size)
 {
 	struct entry *entry, **bucket;
 	uint64_t hash;
-	size_t room;
+	size_t added;
 
 	if (size > UINT32_MAX || text.length > UINT32_MAX ||
 	    crypto_hash_value(cache->hash, text, &hash) != STATUS_OK)
 		return NULL;
-	room = sizeof(*entry) + size + text.length;
-	if (room > cache->cap)
+	added = sizeof(*entry) + size + text.length;
+	if (added > cache->cap)
 		return NULL;
-	while (room > cache->cap - cache->held)
+	while (added > cache->cap - cache->held)
 		drop_oldest(cache);
-	if ((entry = malloc(room)) == NULL)
+	if ((entry = malloc(added)) == NULL)
 		return NULL;
 
 	*entry = (struct entry) {
 		.hash = hash,
-		.size = (uint32_t)size,
+		.value_size = (uint32_t)size,
 		.text_length = (uint32_t)text.length,
 	};
 	if (text.length > 0)
 		memcpy(entry->value + size, text.data, text.length);
-	bucket = &cache->buckets[entry->hash % BUCKETS];
+	bucket = &cache->buckets[entry->hash % BUCKET_COUNT];
 	entry->next = *bucket;
 	*bucket = entry;
-	if (cache->youngest == NULL)
+	if (cache->newest == NULL)
 		cache->oldest = entry;
 	else
-		cache->youngest->younger = entry;
-	cache->youngest = entry;
-	cache->held += room;
+		cache->newest->newer = entry;
+	cache->newest = entry;
+	cache->held += added;
 	return entry->value;
 }

@@ -13,27 +13,28 @@
 
 #include "base/base64url.h"
 
-/* A box is base64url of: nonce, cipher text, tag (NIST SP 800-38D). */
+/* A box is the base64url of nonce, cipher text and tag, in this order. */
 #define KEY_LENGTH 32
 #define NONCE_LENGTH 12
 #define TAG_LENGTH 16
 
-/* libcrypto counts in int; nothing here comes near this. */
+/* libcrypto takes lengths as int.  All texts here are far shorter. */
 #define LENGTH_MAX ((size_t)65536)
 
 /*
- * Where libcrypto fails it leaves notes in a queue, which the TLS of the
- * database connection would take for its own troubles.
+ * Clear the error queue of libcrypto and return *status*.  The TLS of the
+ * database connection uses the same queue, and would take errors that are left
+ * there for its own.
  */
 static enum status
-failed(enum status status)
+clear_errors(enum status status)
 {
 	ERR_clear_error();
 	return status;
 }
 
 static const unsigned char *
-bytes_of(struct slice slice)
+as_bytes(struct slice slice)
 {
 	return (const unsigned char *)slice.data;
 }
@@ -43,34 +44,34 @@ crypto_digest(struct slice text, unsigned char digest[CRYPTO_DIGEST_LENGTH])
 {
 	if (EVP_Digest(
 		text.data, text.length, digest, NULL, EVP_sha256(), NULL) != 1)
-		return failed(STATUS_INTERNAL);
+		return clear_errors(STATUS_INTERNAL);
 	return STATUS_OK;
 }
 
 enum status
 crypto_check_mac(struct slice key, struct slice text, struct slice mac)
 {
-	unsigned char right[CRYPTO_DIGEST_LENGTH];
+	unsigned char correct[CRYPTO_DIGEST_LENGTH];
 
 	if (key.length > LENGTH_MAX ||
-	    HMAC(EVP_sha256(), key.data, (int)key.length, bytes_of(text),
-		text.length, right, NULL) == NULL)
-		return failed(STATUS_INTERNAL);
-	return mac.length == sizeof(right) &&
-		CRYPTO_memcmp(mac.data, right, sizeof(right)) == 0
+	    HMAC(EVP_sha256(), key.data, (int)key.length, as_bytes(text),
+		text.length, correct, NULL) == NULL)
+		return clear_errors(STATUS_INTERNAL);
+	return mac.length == sizeof(correct) &&
+		CRYPTO_memcmp(mac.data, correct, sizeof(correct)) == 0
 	    ? STATUS_OK
 	    : STATUS_INVALID;
 }
 
 /*
- * Derive the key of boxes from *secret* with HKDF-SHA256 (RFC 5869), so that
- * a box tells nothing of the key that tokens are signed with.
+ * Derive the key of boxes from *secret* with HKDF-SHA256 (RFC 5869), so that a
+ * box reveals nothing about *secret*, which signs the tokens.
  */
 static enum status
 derive_key(struct slice secret, unsigned char key[KEY_LENGTH])
 {
 	static char digest[] = "SHA256", label[] = "todo-fcgi box 1";
-	/* The parameters are read only, but their type cannot say so. */
+	/* The type asks for pointers without const; libcrypto only reads. */
 	OSSL_PARAM parameters[] = {
 		OSSL_PARAM_construct_utf8_string(
 		    OSSL_KDF_PARAM_DIGEST, digest, 0),
@@ -82,14 +83,15 @@ derive_key(struct slice secret, unsigned char key[KEY_LENGTH])
 	};
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
-	bool good = context != NULL &&
+	bool derived = context != NULL &&
 	    EVP_KDF_derive(context, key, KEY_LENGTH, parameters) == 1;
 
 	EVP_KDF_CTX_free(context);
 	EVP_KDF_free(kdf);
-	return good ? STATUS_OK : failed(STATUS_INTERNAL);
+	return derived ? STATUS_OK : clear_errors(STATUS_INTERNAL);
 }
 
+/* Write cipher text and tag into *box*, behind the nonce that is there. */
 static bool
 encrypt(EVP_CIPHER_CTX *cipher, const unsigned char *key, struct slice context,
     struct slice plain, unsigned char *box)
@@ -99,35 +101,40 @@ encrypt(EVP_CIPHER_CTX *cipher, const unsigned char *key, struct slice context,
 
 	return EVP_EncryptInit_ex2(cipher, EVP_aes_256_gcm(), key, box, NULL) ==
 	    1 &&
-	    EVP_EncryptUpdate(cipher, NULL, &length, bytes_of(context),
+	    EVP_EncryptUpdate(cipher, NULL, &length, as_bytes(context),
 		(int)context.length) == 1 &&
-	    EVP_EncryptUpdate(cipher, out, &length, bytes_of(plain),
+	    EVP_EncryptUpdate(cipher, out, &length, as_bytes(plain),
 		(int)plain.length) == 1 &&
 	    EVP_EncryptFinal_ex(cipher, out + plain.length, &length) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG_LENGTH,
 		out + plain.length) == 1;
 }
 
-/* The opposite; *authentic* says whether the tag is right. */
+/*
+ * Decrypt *box*, which holds at least a nonce and a tag, into *plain*.
+ * *authentic* is true if the tag is right.  Returns false if libcrypto fails.
+ */
 static bool
 decrypt(EVP_CIPHER_CTX *cipher, const unsigned char *key, struct slice context,
     struct slice box, unsigned char *plain, bool *authentic)
 {
-	size_t inside = box.length - NONCE_LENGTH - TAG_LENGTH;
-	const unsigned char *in = bytes_of(box) + NONCE_LENGTH;
+	size_t plain_length = box.length - NONCE_LENGTH - TAG_LENGTH;
+	const unsigned char *in = as_bytes(box) + NONCE_LENGTH;
 	unsigned char tag[TAG_LENGTH];
 	int length;
 
-	memcpy(tag, in + inside, TAG_LENGTH);
+	memcpy(tag, in + plain_length, TAG_LENGTH);
 	if (EVP_DecryptInit_ex2(
-		cipher, EVP_aes_256_gcm(), key, bytes_of(box), NULL) != 1 ||
+		cipher, EVP_aes_256_gcm(), key, as_bytes(box), NULL) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(
 		cipher, EVP_CTRL_AEAD_SET_TAG, TAG_LENGTH, tag) != 1 ||
-	    EVP_DecryptUpdate(cipher, NULL, &length, bytes_of(context),
+	    EVP_DecryptUpdate(cipher, NULL, &length, as_bytes(context),
 		(int)context.length) != 1 ||
-	    EVP_DecryptUpdate(cipher, plain, &length, in, (int)inside) != 1)
+	    EVP_DecryptUpdate(cipher, plain, &length, in, (int)plain_length) !=
+		1)
 		return false;
-	*authentic = EVP_DecryptFinal_ex(cipher, plain + inside, &length) == 1;
+	*authentic = EVP_DecryptFinal_ex(
+			 cipher, plain + plain_length, &length) == 1;
 	return true;
 }
 
@@ -139,43 +146,43 @@ crypto_seal(struct arena *arena, struct slice secret, struct slice context,
 	unsigned char key[KEY_LENGTH];
 	unsigned char *bytes;
 	EVP_CIPHER_CTX *cipher;
-	bool good;
+	bool sealed;
 
 	if (plain.length > LENGTH_MAX || context.length > LENGTH_MAX ||
 	    (bytes = arena_alloc(arena, length)) == NULL ||
 	    RAND_bytes(bytes, NONCE_LENGTH) != 1 ||
 	    derive_key(secret, key) != STATUS_OK)
-		return failed(STATUS_INTERNAL);
+		return clear_errors(STATUS_INTERNAL);
 
 	cipher = EVP_CIPHER_CTX_new();
-	good = cipher != NULL && encrypt(cipher, key, context, plain, bytes);
+	sealed = cipher != NULL && encrypt(cipher, key, context, plain, bytes);
 	EVP_CIPHER_CTX_free(cipher);
 	OPENSSL_cleanse(key, sizeof(key));
-	if (!good)
-		return failed(STATUS_INTERNAL);
+	if (!sealed)
+		return clear_errors(STATUS_INTERNAL);
 	return base64url_encode(
 	    arena, (struct slice) { (const char *)bytes, length }, box);
 }
 
-/* Open the *sealed* bytes with *secret*. */
+/* As crypto_open(), with the bytes that the box encodes. */
 static enum status
-open_sealed(struct slice secret, struct slice context, struct slice sealed,
+open_bytes(struct slice secret, struct slice context, struct slice sealed,
     unsigned char *plain)
 {
 	unsigned char key[KEY_LENGTH];
 	EVP_CIPHER_CTX *cipher;
-	bool good, authentic = false;
+	bool decrypted, authentic = false;
 
 	if (derive_key(secret, key) != STATUS_OK)
 		return STATUS_INTERNAL;
 	cipher = EVP_CIPHER_CTX_new();
-	good = cipher != NULL &&
+	decrypted = cipher != NULL &&
 	    decrypt(cipher, key, context, sealed, plain, &authentic);
 	EVP_CIPHER_CTX_free(cipher);
 	OPENSSL_cleanse(key, sizeof(key));
-	if (!good)
-		return failed(STATUS_INTERNAL);
-	return authentic ? STATUS_OK : failed(STATUS_INVALID);
+	if (!decrypted)
+		return clear_errors(STATUS_INTERNAL);
+	return authentic ? STATUS_OK : clear_errors(STATUS_INVALID);
 }
 
 enum status
@@ -197,7 +204,7 @@ crypto_open(struct arena *arena, struct slice secret, struct slice context,
 	if ((bytes = arena_alloc(arena, length + 1)) == NULL)
 		return STATUS_INTERNAL;
 
-	status = open_sealed(secret, context, sealed, bytes);
+	status = open_bytes(secret, context, sealed, bytes);
 	if (status != STATUS_OK)
 		return status;
 	bytes[length] = '\0';
@@ -223,7 +230,7 @@ crypto_hash_new(void)
 	EVP_MAC_free(siphash);
 	if (hash->context == NULL ||
 	    RAND_bytes(hash->key, sizeof(hash->key)) != 1) {
-		(void)failed(STATUS_INTERNAL);
+		(void)clear_errors(STATUS_INTERNAL);
 		crypto_hash_free(hash);
 		return NULL;
 	}
@@ -248,9 +255,9 @@ crypto_hash_value(
 
 	if (EVP_MAC_init(hash->context, hash->key, sizeof(hash->key), NULL) !=
 		1 ||
-	    EVP_MAC_update(hash->context, bytes_of(text), text.length) != 1 ||
+	    EVP_MAC_update(hash->context, as_bytes(text), text.length) != 1 ||
 	    EVP_MAC_final(hash->context, bytes, &length, sizeof(bytes)) != 1)
-		return failed(STATUS_INTERNAL);
+		return clear_errors(STATUS_INTERNAL);
 	memcpy(value, bytes, sizeof(*value));
 	return STATUS_OK;
 }

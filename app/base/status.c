@@ -3,8 +3,8 @@
 #include <stddef.h>
 
 /*
- * The titles are RFC 9110's phrases (section 15), the codes and the beginnings
- * of the details are the contract's.  All authentication failures are 401.
+ * The titles are the phrases of RFC 9110 section 15.  The codes and details are
+ * part of the contract with clients (openapi.yaml).
  */
 static const struct status_answer answers[STATUS_COUNT] = {
 	[STATUS_OK] = { 200, "OK", NULL, NULL },
@@ -52,7 +52,7 @@ static const struct status_answer answers[STATUS_COUNT] = {
 	[STATUS_UNAVAILABLE] = { 503, "Service Unavailable", "unavailable",
 	    "The database is not available; try again" },
 
-	/* A handler that returns STATUS_NONE is a fault of this program. */
+	/* A handler that returns STATUS_NONE has a bug. */
 	[STATUS_NONE] = { 500, "Internal Server Error", "internal",
 	    "The request could not be answered" },
 };

@@ -3,7 +3,7 @@
 #include <time.h>
 
 static int64_t
-microseconds_of(clockid_t clock)
+read_clock_us(clockid_t clock)
 {
 	struct timespec now;
 
@@ -14,23 +14,25 @@ microseconds_of(clockid_t clock)
 int64_t
 timestamp_now(void)
 {
-	return microseconds_of(CLOCK_REALTIME);
+	return read_clock_us(CLOCK_REALTIME);
 }
 
 int64_t
 timestamp_monotonic(void)
 {
-	return microseconds_of(CLOCK_MONOTONIC);
+	return read_clock_us(CLOCK_MONOTONIC);
 }
 
 /*
- * The calendar, Gregorian and in UTC.  Years are taken to begin in March: the
- * leap day is then the last of its year, and the months before it have 31, 30,
- * 31, 30 and 31 days over and over, 153 in five of them.  Day 0 is 1 March of
- * the year 0.  gmtime_r() and timegm() know no more, but take a lock and look
- * for a time zone first, and a page of tasks has a thousand of these.
+ * The Gregorian calendar in UTC.  Here, years begin in March: the leap day is
+ * then the last day of its year, and the lengths of the months repeat as 31,
+ * 30, 31, 30, 31 days, 153 days in five months.  Day 0 is 1 March of the year
+ * 0.
+ *
+ * gmtime_r() and timegm() compute the same, but take a lock and look up the
+ * time zone on each call; a page of tasks has about a thousand times.
  */
-#define DAY_1970 719468
+#define DAY_OF_1970 719468 /* 1 January 1970 */
 
 #define DAY_SECONDS 86400
 #define YEAR_DAYS 365
@@ -38,7 +40,7 @@ timestamp_monotonic(void)
 #define CENTURY_DAYS (25 * FOUR_YEARS_DAYS - 1)
 #define FOUR_CENTURIES_DAYS (4 * CENTURY_DAYS + 1)
 
-/* The days of a year before its month *month*, which is 0 for March. */
+/* The days of a year before *month*, which is 0 for March. */
 static unsigned
 days_before_month(unsigned month)
 {
@@ -46,27 +48,28 @@ days_before_month(unsigned month)
 }
 
 struct timestamp_parts
-timestamp_split(int64_t time)
+timestamp_split(int64_t time_us)
 {
-	uint64_t seconds = (uint64_t)(time / TIMESTAMP_SECOND);
+	uint64_t seconds = (uint64_t)(time_us / TIMESTAMP_SECOND);
 	unsigned second = (unsigned)(seconds % DAY_SECONDS);
-	unsigned day = (unsigned)(seconds / DAY_SECONDS) + DAY_1970;
-	unsigned year, part, month;
+	unsigned day = (unsigned)(seconds / DAY_SECONDS) + DAY_OF_1970;
+	unsigned year, count, month;
 
-	/* The last part of a longer span may have a day more than the others,
-	 * and is not one part more. */
+	/* The fourth century of 400 years, and the fourth year of four, can
+	 * have one day more than the divisor; this day must not be counted as
+	 * the first day of a fifth. */
 	year = day / FOUR_CENTURIES_DAYS * 400;
 	day %= FOUR_CENTURIES_DAYS;
-	part = day / CENTURY_DAYS;
-	part -= part == 4;
-	year += part * 100;
-	day -= part * CENTURY_DAYS;
+	count = day / CENTURY_DAYS;
+	count -= count == 4;
+	year += count * 100;
+	day -= count * CENTURY_DAYS;
 	year += day / FOUR_YEARS_DAYS * 4;
 	day %= FOUR_YEARS_DAYS;
-	part = day / YEAR_DAYS;
-	part -= part == 4;
-	year += part;
-	day -= part * YEAR_DAYS;
+	count = day / YEAR_DAYS;
+	count -= count == 4;
+	year += count;
+	day -= count * YEAR_DAYS;
 	month = (5 * day + 2) / 153;
 
 	return (struct timestamp_parts) {
@@ -76,7 +79,7 @@ timestamp_split(int64_t time)
 		.hour = second / 3600,
 		.minute = second / 60 % 60,
 		.second = second % 60,
-		.microsecond = (unsigned)(time % TIMESTAMP_SECOND),
+		.microsecond = (unsigned)(time_us % TIMESTAMP_SECOND),
 	};
 }
 
@@ -90,11 +93,14 @@ timestamp_join(const struct timestamp_parts *parts)
 	int64_t second = (int64_t)parts->hour * 3600 +
 	    (int64_t)parts->minute * 60 + parts->second;
 
-	return ((day - DAY_1970) * DAY_SECONDS + second) * TIMESTAMP_SECOND +
+	return ((day - DAY_OF_1970) * DAY_SECONDS + second) * TIMESTAMP_SECOND +
 	    parts->microsecond;
 }
 
-/* Write *number*, below 100, in two digits and return what follows. */
+/*
+ * Write *number*, which is below 100, in two digits, and return the position
+ * after them.
+ */
 static char *
 write_two(char *out, unsigned number)
 {
@@ -103,7 +109,7 @@ write_two(char *out, unsigned number)
 	return out + 2;
 }
 
-/* Write up to the seconds and return what follows. */
+/* Write the date and the time up to the seconds; return as write_two() does. */
 static char *
 write_seconds(char *out, const struct timestamp_parts *parts)
 {
@@ -122,9 +128,9 @@ write_seconds(char *out, const struct timestamp_parts *parts)
 }
 
 void
-timestamp_write(int64_t time, char out[TIMESTAMP_LENGTH])
+timestamp_write(int64_t time_us, char out[TIMESTAMP_LENGTH])
 {
-	struct timestamp_parts parts = timestamp_split(time);
+	struct timestamp_parts parts = timestamp_split(time_us);
 
 	out = write_seconds(out, &parts);
 	*out++ = '.';
@@ -135,9 +141,9 @@ timestamp_write(int64_t time, char out[TIMESTAMP_LENGTH])
 }
 
 void
-timestamp_write_seconds(int64_t time, char out[TIMESTAMP_SECONDS_LENGTH])
+timestamp_write_seconds(int64_t time_us, char out[TIMESTAMP_SECONDS_LENGTH])
 {
-	struct timestamp_parts parts = timestamp_split(time);
+	struct timestamp_parts parts = timestamp_split(time_us);
 
 	out = write_seconds(out, &parts);
 	*out = 'Z';

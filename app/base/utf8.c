@@ -1,9 +1,9 @@
 #include "base/utf8.h"
 
 /*
- * The sequences of RFC 3629 section 4, by their first byte.  Overlong forms,
- * surrogates and what is past U+10FFFF are told by the second byte alone, so
- * its range is the only one that differs; those after it are 80 to BF.
+ * The sequences of RFC 3629 section 4, by their first byte.  The second byte
+ * alone decides whether a sequence is overlong, a surrogate or above U+10FFFF,
+ * so only its range depends on the first byte.  All later bytes are 80 to BF.
  */
 struct form {
 	unsigned char first_low, first_high;
@@ -23,7 +23,7 @@ static const struct form forms[] = {
 };
 
 static const struct form *
-form_of(unsigned char first)
+find_form(unsigned char first)
 {
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		if (first >= forms[i].first_low && first <= forms[i].first_high)
@@ -44,14 +44,14 @@ utf8_next(struct slice *text, uint32_t *point)
 	byte = (unsigned char)text->data[0];
 	if (byte < 0x80) {
 		*point = byte;
-		text->data++;
-		text->length--;
+		(void)slice_take(text, 1);
 		return true;
 	}
-	if ((form = form_of(byte)) == NULL || text->length < form->length)
+	if ((form = find_form(byte)) == NULL || text->length < form->length)
 		return false;
 
-	/* The first byte has 7 - length bits to give, each other one 6. */
+	/* The first byte holds 7 - length bits of the code point, each other
+	 * byte 6. */
 	value = byte & (0x7FU >> form->length);
 	for (size_t i = 1; i < form->length; i++) {
 		byte = (unsigned char)text->data[i];
@@ -61,8 +61,7 @@ utf8_next(struct slice *text, uint32_t *point)
 		value = value << 6 | (byte & 0x3F);
 	}
 	*point = value;
-	text->data += form->length;
-	text->length -= form->length;
+	(void)slice_take(text, form->length);
 	return true;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-/* Is there a hyphen before byte *i*? */
+/* True if the text has a hyphen before byte *i*. */
 static bool
 hyphen_before(unsigned i)
 {
@@ -13,10 +13,10 @@ hyphen_before(unsigned i)
 }
 
 enum status
-uuid_v7(int64_t now, struct uuid *uuid)
+uuid_v7(int64_t now_us, struct uuid *uuid)
 {
-	uint64_t milliseconds = (uint64_t)now / 1000;
-	unsigned fraction = (unsigned)(now % 1000) * 4096 / 1000;
+	uint64_t milliseconds = (uint64_t)now_us / 1000;
+	unsigned fraction = (unsigned)(now_us % 1000) * 4096 / 1000;
 	unsigned char *bytes = uuid->bytes;
 
 	if (getrandom(bytes + 8, 8, 0) != 8)
@@ -29,9 +29,9 @@ uuid_v7(int64_t now, struct uuid *uuid)
 	return STATUS_OK;
 }
 
-/* The value of the hexadecimal digit *c*, in lower case; -1 if it is none. */
+/* As text_hex_value(), but -1 for upper case too. */
 static int
-digit_value(char c)
+lower_hex_value(char c)
 {
 	return c >= 'A' && c <= 'F' ? -1 : text_hex_value(c);
 }
@@ -48,8 +48,8 @@ uuid_read(struct slice text, struct uuid *uuid)
 
 		if (hyphen_before(i) && *in++ != '-')
 			return STATUS_INVALID;
-		high = digit_value(*in++);
-		low = digit_value(*in++);
+		high = lower_hex_value(*in++);
+		low = lower_hex_value(*in++);
 		if (high < 0 || low < 0)
 			return STATUS_INVALID;
 		uuid->bytes[i] = (unsigned char)(high << 4 | low);
@@ -57,7 +57,7 @@ uuid_read(struct slice text, struct uuid *uuid)
 	return STATUS_OK;
 }
 
-/* Write *count* bytes as digits and return what follows. */
+/* Write *count* bytes in digits and return the position after them. */
 static char *
 write_bytes(char *out, const unsigned char *bytes, unsigned count)
 {

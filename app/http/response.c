@@ -1,6 +1,6 @@
 #include "http/response.h"
 
-#include "base/json.h"
+#include "base/json_write.h"
 
 struct response
 response_in(struct arena *arena)
@@ -18,7 +18,24 @@ response_invalid(
 	return STATUS_INVALID;
 }
 
-/* Write the problem that tells of *status* (RFC 9457 section 3). */
+/* Write the members that were refused, as a JSON array. */
+static void
+write_errors(const struct response *response, struct buffer *out)
+{
+	buffer_add_char(out, '[');
+	for (size_t i = 0; i < response->error_count; i++) {
+		if (i > 0)
+			buffer_add_char(out, ',');
+		buffer_add(out, SLICE("{\"member\":"));
+		json_write_string(out, slice_of(response->errors[i].member));
+		buffer_add(out, SLICE(",\"detail\":"));
+		json_write_string(out, slice_of(response->errors[i].detail));
+		buffer_add_char(out, '}');
+	}
+	buffer_add_char(out, ']');
+}
+
+/* Write the body of a refusal with *status* (RFC 9457 section 3). */
 static void
 write_problem(const struct response *response, enum status status,
     struct slice request_id, struct buffer *out)
@@ -37,26 +54,15 @@ write_problem(const struct response *response, enum status status,
 	buffer_add(out, SLICE(",\"detail\":"));
 	json_write_string(out, slice_of(detail));
 	if (status == STATUS_INVALID) {
-		buffer_add(out, SLICE(",\"errors\":["));
-		for (size_t i = 0; i < response->error_count; i++) {
-			if (i > 0)
-				buffer_add_char(out, ',');
-			buffer_add(out, SLICE("{\"member\":"));
-			json_write_string(
-			    out, slice_of(response->errors[i].member));
-			buffer_add(out, SLICE(",\"detail\":"));
-			json_write_string(
-			    out, slice_of(response->errors[i].detail));
-			buffer_add_char(out, '}');
-		}
-		buffer_add_char(out, ']');
+		buffer_add(out, SLICE(",\"errors\":"));
+		write_errors(response, out);
 	}
 	buffer_add(out, SLICE(",\"request_id\":"));
 	json_write_string(out, request_id);
 	buffer_add_char(out, '}');
 }
 
-/* Write the field *name*, unless it has no value. */
+/* Write the header field *name*, unless the data of *value* is NULL. */
 static void
 write_field(struct buffer *out, const char *name, struct slice value)
 {
@@ -68,7 +74,7 @@ write_field(struct buffer *out, const char *name, struct slice value)
 	buffer_add(out, SLICE("\r\n"));
 }
 
-/* Write the challenge that goes with every 401 (RFC 6750 section 3). */
+/* Write the challenge of a 401 (RFC 6750 section 3). */
 static void
 write_challenge(struct buffer *out, enum status status, bool bearer)
 {
@@ -82,40 +88,12 @@ write_challenge(struct buffer *out, enum status status, bool bearer)
 	buffer_add(out, SLICE("\r\n"));
 }
 
-void
-response_write(const struct response *response, enum status status,
-    struct slice request_id, bool head, bool bearer, struct buffer *out)
+/* Write the header fields that the handler has filled in. */
+static void
+write_handler_fields(
+    const struct response *response, bool success, struct buffer *out)
 {
-	const struct status_answer *answer = status_answer(status);
-	struct buffer problem = buffer_in(out->arena);
-	const struct buffer *body = &response->body;
-	bool bodyless = status == STATUS_NO_CONTENT ||
-	    status == STATUS_NOT_MODIFIED;
-
-	if (answer->code != NULL) {
-		write_problem(response, status, request_id, &problem);
-		body = &problem;
-	}
-
-	buffer_add(out, SLICE("Status: "));
-	buffer_add_unsigned(out, answer->http);
-	buffer_add_char(out, ' ');
-	buffer_add_text(out, answer->title);
-	buffer_add(out, SLICE("\r\n"));
-
-	if (!bodyless) {
-		write_field(out, "Content-Type",
-		    answer->code != NULL ? SLICE("application/problem+json")
-					 : SLICE("application/json"));
-		buffer_add(out, SLICE("Content-Length: "));
-		buffer_add_unsigned(out, body->length);
-		buffer_add(out, SLICE("\r\n"));
-	}
-	buffer_add(out,
-	    SLICE("Cache-Control: no-store\r\n"
-		  "X-Content-Type-Options: nosniff\r\n"));
-	write_field(out, "X-Request-Id", request_id);
-	if (answer->code == NULL) {
+	if (success) {
 		write_field(out, "ETag", response->etag);
 		write_field(out, "Link", response->link);
 		write_field(out, "Location", response->location);
@@ -125,13 +103,48 @@ response_write(const struct response *response, enum status status,
 	write_field(out, "Allow", slice_of(response->allow));
 	write_field(out, "Accept", slice_of(response->accept));
 	write_field(out, "Accept-Patch", slice_of(response->accept_patch));
+}
+
+void
+response_write(const struct response *response, enum status status,
+    struct slice request_id, bool head, bool bearer, struct buffer *out)
+{
+	const struct status_answer *answer = status_answer(status);
+	struct buffer problem = buffer_in(out->arena);
+	const struct buffer *body = &response->body;
+	bool success = answer->code == NULL;
+	bool has_body = status != STATUS_NO_CONTENT &&
+	    status != STATUS_NOT_MODIFIED;
+
+	if (!success) {
+		write_problem(response, status, request_id, &problem);
+		body = &problem;
+	}
+
+	buffer_add(out, SLICE("Status: "));
+	buffer_add_unsigned(out, answer->http);
+	buffer_add_char(out, ' ');
+	buffer_add_text(out, answer->title);
+	buffer_add(out, SLICE("\r\n"));
+	if (has_body) {
+		write_field(out, "Content-Type",
+		    success ? SLICE("application/json")
+			    : SLICE("application/problem+json"));
+		buffer_add(out, SLICE("Content-Length: "));
+		buffer_add_unsigned(out, body->length);
+		buffer_add(out, SLICE("\r\n"));
+	}
+	write_field(out, "Cache-Control", SLICE("no-store"));
+	write_field(out, "X-Content-Type-Options", SLICE("nosniff"));
+	write_field(out, "X-Request-Id", request_id);
+	write_handler_fields(response, success, out);
 	if (answer->http == 401)
 		write_challenge(out, status, bearer);
 	if (status == STATUS_UNAVAILABLE)
 		write_field(out, "Retry-After", SLICE("1"));
 	buffer_add(out, SLICE("\r\n"));
 
-	if (!head && !bodyless)
+	if (has_body && !head)
 		buffer_add(out, buffer_slice(body));
 	if (body->failed)
 		out->failed = true;

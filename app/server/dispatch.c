@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "http/exchange.h"
+#include "http/media_type.h"
 #include "server/router.h"
 
 /* What the log says about a request. */
@@ -39,7 +40,7 @@ respond(struct exchange *x, const struct settings *settings,
 	x->response.allow = match->allow;
 	/* Accept-Patch goes with Allow: PATCH (RFC 5789 section 3.1). */
 	if (match->allow != NULL && strstr(match->allow, "PATCH") != NULL)
-		x->response.accept_patch = REQUEST_PATCH_TYPES;
+		x->response.accept_patch = MEDIA_TYPE_ACCEPT_PATCH;
 	if (status != STATUS_OK)
 		return status;
 	if (request->method == METHOD_OPTIONS)

@@ -1,6 +1,6 @@
 #include "server/identity.h"
 
-#include "base/json.h"
+#include "base/json_write.h"
 #include "base/timestamp.h"
 
 static void

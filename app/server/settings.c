@@ -1,27 +1,21 @@
 #include "server/settings.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/buffer.h"
-#include "base/utf8.h"
+#include "base/text.h"
+#include "http/origin.h"
 
-/* More than all settings can take: the kernel bounds one to 128 KiB. */
+/* Enough for all settings: the kernel allows 128 KiB for each. */
 #define ARENA_SIZE ((size_t)4194304)
 
-#define SECRET_LENGTH_MIN 32
-
-/* What Better Auth uses if it is told none: everybody knows it. */
-static const struct slice default_secret = {
-	"better-auth-secret-12345678901234567890", 39
-};
-
-/* A version is a number of JavaScript's: Number.MAX_SAFE_INTEGER. */
-#define VERSION_MAX UINT64_C(9007199254740991)
+#define LEEWAY_DEFAULT 10
+#define LEEWAY_MAX 300
+#define LIFETIME_MIN 60
+#define LIFETIME_MAX 86400
 
 /* The settings and the arena that they, and this, are in. */
 struct owned {
@@ -29,7 +23,7 @@ struct owned {
 	struct arena *arena;
 };
 
-/* The settings being read. */
+/* The settings while they are read. */
 struct reading {
 	char *const *environment;
 	char *complaint;
@@ -37,7 +31,7 @@ struct reading {
 	struct settings *settings;
 };
 
-/* What the program reads. */
+/* The settings. */
 static const char *const own_names[] = {
 	"BETTER_AUTH_SECRET",
 	"BETTER_AUTH_SECRETS",
@@ -51,21 +45,24 @@ static const char *const own_names[] = {
 	"TODO_LOG",
 };
 
-/* What the master hands to a worker. */
+/* The variables that the master sets for a worker. */
 static const char *const handed_names[] = { "TODO_LOG_FD", "TODO_READY_FD",
 	"TODO_RELOAD", "TODO_SETTINGS_FD" };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* *name* or *problem* is NULL if there was no memory to print it. */
 static enum status
 complain(const struct reading *reading, const char *name, const char *problem)
 {
+	if (name == NULL || problem == NULL)
+		return STATUS_INTERNAL;
 	(void)snprintf(reading->complaint, SETTINGS_COMPLAINT_SIZE, "%s: %s",
 	    name, problem);
 	return STATUS_INVALID;
 }
 
-/* The value in *entry*, "NAME=value", or NULL if that is not *name*'s. */
+/* The value in *entry*, "NAME=value"; NULL if NAME is not *name*. */
 static char *
 value_in(char *entry, const char *name)
 {
@@ -76,20 +73,25 @@ value_in(char *entry, const char *name)
 	return entry + length + 1;
 }
 
-/* The setting *name*; an empty one is none, as Better Auth has it too. */
-static struct slice
-lookup(const struct reading *reading, const char *name)
+/*
+ * Find the setting *name* in the environment.  *text* has data NULL if it is
+ * not set; an empty one counts as not set.
+ */
+static enum status
+find(const struct reading *reading, const char *name, struct slice *text)
 {
-	for (size_t i = 0; reading->environment[i] != NULL; i++) {
-		const char *value = value_in(reading->environment[i], name);
+	const char *value = NULL, *problem;
 
-		if (value != NULL)
-			return slice_of(*value == '\0' ? NULL : value);
-	}
-	return (struct slice) { 0 };
+	for (size_t i = 0; reading->environment[i] != NULL && value == NULL;
+	     i++)
+		value = value_in(reading->environment[i], name);
+	*text = slice_of(value == NULL || *value == '\0' ? NULL : value);
+	if ((problem = text_problem(*text)) != NULL)
+		return complain(reading, name, problem);
+	return STATUS_OK;
 }
 
-/* Copy *text* into *copy*, which is the settings'. */
+/* Copy *text* into *copy*, which the settings own. */
 static enum status
 keep(const struct reading *reading, struct slice text, struct slice *copy)
 {
@@ -100,218 +102,41 @@ keep(const struct reading *reading, struct slice text, struct slice *copy)
 
 /* ---------------------------------------------------------------- secrets */
 
-/* Memory that is cleared before it is given back. */
-struct cleared {
-	size_t size;
-	char bytes[];
-};
-
-static void
-clear(void *object)
+static enum status
+read_versions(const struct reading *reading, struct slice text)
 {
-	struct cleared *memory = object;
+	static const char name[] = "BETTER_AUTH_SECRETS";
+	const char *problem;
+	size_t entry;
+	enum status status = secrets_read_versions(reading->arena, text, &entry,
+	    &problem, &reading->settings->policy.secrets);
 
-	explicit_bzero(memory->bytes, memory->size);
+	if (status != STATUS_INVALID)
+		return status;
+	return complain(reading,
+	    entry == 0
+		? name
+		: arena_printf(reading->arena, "%s, entry %zu", name, entry),
+	    problem);
 }
 
-static char *
-cleared_alloc(struct arena *arena, size_t size)
+static enum status
+read_single(const struct reading *reading, const char *name, struct slice text)
 {
-	struct cleared *memory;
+	const char *problem;
+	enum status status = secrets_read_single(
+	    reading->arena, text, &problem, &reading->settings->policy.secrets);
 
-	if ((memory = arena_alloc(arena, sizeof(*memory) + size)) == NULL)
-		return NULL;
-	memory->size = size;
-	if (arena_defer(arena, clear, memory) != STATUS_OK)
-		return NULL;
-	return memory->bytes;
+	return status == STATUS_INVALID ? complain(reading, name, problem)
+					: status;
 }
 
 /*
- * The first and the last code point of *text*, which is valid UTF-8, and the
- * *rest* without it.  False if the text is empty.
- */
-static bool
-first_point(struct slice text, uint32_t *point, struct slice *rest)
-{
-	*rest = text;
-	return utf8_next(rest, point);
-}
-
-static bool
-last_point(struct slice text, uint32_t *point, struct slice *rest)
-{
-	struct slice last = { NULL, 0 };
-
-	*rest = text;
-	while (rest->length > 0) {
-		rest->length--;
-		last = (struct slice) { text.data + rest->length,
-			text.length - rest->length };
-		if (utf8_next(&last, point))
-			return true;
-	}
-	return false;
-}
-
-/* What JavaScript's String.trim() takes off. */
-static bool
-script_space(uint32_t point)
-{
-	return point == 0xFEFF || (point != 0x85 && utf8_white_space(point));
-}
-
-static struct slice
-script_trim(struct slice text)
-{
-	struct slice rest;
-	uint32_t point;
-
-	while (first_point(text, &point, &rest) && script_space(point))
-		text = rest;
-	while (last_point(text, &point, &rest) && script_space(point))
-		text = rest;
-	return text;
-}
-
-/* White space or a control character, to any taste. */
-static bool
-bad_end(uint32_t point)
-{
-	return point < 0x20 || (point >= 0x7F && point <= 0x9F) ||
-	    utf8_white_space(point) || script_space(point);
-}
-
-/* Judge *key*, keep it, and add it to the secrets. */
-static enum status
-add_secret(const struct reading *reading, const char *name, struct slice key,
-    struct slice version)
-{
-	struct token_policy *policy = &reading->settings->policy;
-	struct secret *secret = &policy->secrets.list[policy->secrets.count];
-	struct slice rest;
-	uint32_t point;
-	char *copy;
-
-	if (!utf8_valid(key))
-		return complain(reading, name, "not valid UTF-8");
-	if ((first_point(key, &point, &rest) && bad_end(point)) ||
-	    (last_point(key, &point, &rest) && bad_end(point)))
-		return complain(reading, name,
-		    "white space or a control "
-		    "character at either end");
-	if (key.length < SECRET_LENGTH_MIN)
-		return complain(reading, name, "shorter than 32 bytes");
-	if (key.length > SECRETS_LENGTH_MAX)
-		return complain(reading, name, "longer than 64 KiB");
-	if (slice_equal(key, default_secret))
-		return complain(reading, name,
-		    "is Better Auth's built-in "
-		    "default, which everybody knows");
-
-	if ((copy = cleared_alloc(reading->arena, key.length)) == NULL)
-		return STATUS_INTERNAL;
-	memcpy(copy, key.data, key.length);
-	secret->key = (struct slice) { copy, key.length };
-	secret->version = version;
-	policy->secrets.count++;
-	return STATUS_OK;
-}
-
-/*
- * Read the number that *text* begins with, as JavaScript's parseInt() does:
- * whatever follows it is ignored.
- */
-static bool
-parse_version(struct slice text, uint64_t *version)
-{
-	bool negative = text.length > 0 && text.data[0] == '-';
-	size_t i = negative || (text.length > 0 && text.data[0] == '+');
-
-	*version = 0;
-	if (i >= text.length || text.data[i] < '0' || text.data[i] > '9')
-		return false;
-	for (; i < text.length && text.data[i] >= '0' && text.data[i] <= '9';
-	     i++) {
-		*version = *version * 10 + (uint64_t)(text.data[i] - '0');
-		if (*version > VERSION_MAX)
-			return false;
-	}
-	return !negative || *version == 0;
-}
-
-/* One entry of BETTER_AUTH_SECRETS, "version:secret". */
-static enum status
-read_entry(const struct reading *reading, unsigned position, struct slice entry)
-{
-	const struct token_policy *policy = &reading->settings->policy;
-	const char *colon;
-	char name[64];
-	struct buffer digits = buffer_in(reading->arena);
-	uint64_t version;
-
-	(void)snprintf(
-	    name, sizeof(name), "BETTER_AUTH_SECRETS, entry %u", position);
-	if (policy->secrets.count == SECRETS_MAX)
-		return complain(
-		    reading, name, "one too many, at most 4 may be");
-	entry = script_trim(entry);
-	if (entry.length == 0 ||
-	    (colon = memchr(entry.data, ':', entry.length)) == NULL)
-		return complain(reading, name, "not <version>:<secret>");
-	if (!parse_version(
-		(struct slice) { entry.data, (size_t)(colon - entry.data) },
-		&version))
-		return complain(reading, name,
-		    "the version before the colon "
-		    "is not a number from 0 to 9007199254740991");
-
-	buffer_add_unsigned(&digits, version);
-	if (digits.failed)
-		return STATUS_INTERNAL;
-	for (size_t i = 0; i < policy->secrets.count; i++) {
-		if (slice_equal(
-			policy->secrets.list[i].version, buffer_slice(&digits)))
-			return complain(reading, name,
-			    "the same version as in an entry before it");
-	}
-
-	entry.length -= (size_t)(colon + 1 - entry.data);
-	entry.data = colon + 1;
-	return add_secret(
-	    reading, name, script_trim(entry), buffer_slice(&digits));
-}
-
-/*
- * BETTER_AUTH_SECRETS, as parseSecretsEnv() of Better Auth 1.7 reads it: split
- * at commas, each entry trimmed, split at its first colon, the rest trimmed.
+ * Read the file *path* into *bytes*, at most *size*, and give the *length* of
+ * what was read.  STATUS_INVALID, with errno set, if the file cannot be read.
  */
 static enum status
-read_secrets(const struct reading *reading, struct slice secrets)
-{
-	unsigned position = 1;
-	const char *comma;
-	enum status status;
-
-	if (!utf8_valid(secrets))
-		return complain(
-		    reading, "BETTER_AUTH_SECRETS", "not valid UTF-8");
-	while ((comma = memchr(secrets.data, ',', secrets.length)) != NULL) {
-		struct slice entry = { secrets.data,
-			(size_t)(comma - secrets.data) };
-
-		status = read_entry(reading, position++, entry);
-		if (status != STATUS_OK)
-			return status;
-		secrets.length -= entry.length + 1;
-		secrets.data = comma + 1;
-	}
-	return read_entry(reading, position, secrets);
-}
-
-/* Read *size* bytes, or all there are, and say how many in *length*. */
-static enum status
-read_bytes(const char *path, char *bytes, size_t size, size_t *length)
+read_file(const char *path, char *bytes, size_t size, size_t *length)
 {
 	ssize_t count = 1;
 	int file, error;
@@ -337,247 +162,110 @@ read_secret_file(const struct reading *reading, const char *path)
 {
 	static const char name[] = "BETTER_AUTH_SECRET_FILE";
 	/* One byte more shows that a file is too long. */
-	size_t size = SECRETS_LENGTH_MAX + 1, length;
-	char problem[SETTINGS_COMPLAINT_SIZE - 32];
-	char *bytes;
+	char bytes[SECRETS_LENGTH_MAX + 1];
+	size_t length;
+	enum status status;
 
-	if ((bytes = cleared_alloc(reading->arena, size)) == NULL)
-		return STATUS_INTERNAL;
-	if (read_bytes(path, bytes, size, &length) != STATUS_OK) {
-		/* Not whatever stands there: it may be the secret itself. */
-		(void)snprintf(problem, sizeof(problem),
-		    "cannot be read: %s: %s", strerror(errno),
-		    path[0] == '/' ? path : "not an absolute path");
-		return complain(reading, name, problem);
-	}
-	if (memchr(bytes, '\0', length) != NULL)
-		return complain(reading, name, "holds a NUL byte");
-	if (length > 0 && bytes[length - 1] == '\n')
-		return complain(reading, name,
-		    "ends with a line feed, which "
-		    "would be part of the secret: write it with printf %s");
-	return add_secret(reading, name, (struct slice) { bytes, length },
-	    (struct slice) { 0 });
+	/* A text that is not a path may be the secret, and is not told. */
+	if (path[0] != '/')
+		return complain(reading, name, "is not an absolute path");
+	if (read_file(path, bytes, sizeof(bytes), &length) == STATUS_OK)
+		status = read_single(
+		    reading, name, (struct slice) { bytes, length });
+	else
+		status = complain(reading, name,
+		    arena_printf(reading->arena, "cannot be read: %s: %s",
+			strerror(errno), path));
+	explicit_bzero(bytes, sizeof(bytes));
+	return status;
 }
 
+/* Read the one secret, from its setting or from a file. */
 static enum status
-read_keys(const struct reading *reading)
+read_secret(const struct reading *reading)
 {
-	struct slice secrets = lookup(reading, "BETTER_AUTH_SECRETS");
-	struct slice secret = lookup(reading, "BETTER_AUTH_SECRET");
-	struct slice file = lookup(reading, "BETTER_AUTH_SECRET_FILE");
+	static const char name[] = "BETTER_AUTH_SECRET";
+	struct slice secret, file;
+	enum status status = find(reading, name, &secret);
 
-	reading->settings->secret_source = secrets.data != NULL
-	    ? "BETTER_AUTH_SECRETS"
-	    : file.data != NULL ? "BETTER_AUTH_SECRET_FILE"
-				: "BETTER_AUTH_SECRET";
-	if (secrets.data != NULL)
-		return read_secrets(reading, secrets);
+	if (status == STATUS_OK)
+		status = find(reading, "BETTER_AUTH_SECRET_FILE", &file);
+	if (status != STATUS_OK)
+		return status;
 	if (secret.data != NULL && file.data != NULL)
-		return complain(reading, "BETTER_AUTH_SECRET",
-		    "BETTER_AUTH_SECRET_FILE is set too, and one must go");
-	if (secret.data != NULL)
-		return add_secret(reading, "BETTER_AUTH_SECRET", secret,
-		    (struct slice) { 0 });
-	if (file.data != NULL)
+		return complain(reading, name,
+		    "BETTER_AUTH_SECRET_FILE is set too: "
+		    "set only one of them");
+	if (secret.data != NULL) {
+		reading->settings->secret_source = name;
+		return read_single(reading, name, secret);
+	}
+	if (file.data != NULL) {
+		reading->settings->secret_source = "BETTER_AUTH_SECRET_FILE";
 		return read_secret_file(reading, file.data);
-	return complain(reading, "BETTER_AUTH_SECRET",
+	}
+	return complain(reading, name,
 	    "not set, nor is "
 	    "BETTER_AUTH_SECRET_FILE or BETTER_AUTH_SECRETS");
 }
 
+static enum status
+read_secrets(const struct reading *reading)
+{
+	static const char name[] = "BETTER_AUTH_SECRETS";
+	struct slice versions;
+	enum status status = find(reading, name, &versions);
+
+	if (status != STATUS_OK)
+		return status;
+	if (versions.data == NULL)
+		return read_secret(reading);
+	reading->settings->secret_source = name;
+	return read_versions(reading, versions);
+}
+
 /* -------------------------------------------------- issuer and audience */
 
-static char
-lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
-static bool
-is_digits(struct slice text)
-{
-	for (size_t i = 0; i < text.length; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-	}
-	return text.length > 0;
-}
-
-/* Take "name://" off *url*. */
-static bool
-take_scheme(struct slice *url, struct slice scheme)
-{
-	struct slice head = { url->data, scheme.length };
-
-	if (url->length < scheme.length || !slice_equal_nocase(head, scheme))
-		return false;
-	url->data += scheme.length;
-	url->length -= scheme.length;
-	return true;
-}
-
-/* Write an IPv6 address as a URL has it, RFC 5952 in brackets. */
-static bool
-write_ipv6(struct buffer *origin, struct slice host)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr address;
-
-	if (host.length < 2 || host.length - 2 >= sizeof(text) ||
-	    host.data[host.length - 1] != ']')
-		return false;
-	memcpy(text, host.data + 1, host.length - 2);
-	text[host.length - 2] = '\0';
-	if (inet_pton(AF_INET6, text, &address) != 1 ||
-	    inet_ntop(AF_INET6, &address, text, sizeof(text)) == NULL)
-		return false;
-	/* Here browsers and inet_ntop() part; nobody serves from there. */
-	if (strchr(text, '.') != NULL)
-		return false;
-	buffer_add_char(origin, '[');
-	buffer_add_text(origin, text);
-	buffer_add_char(origin, ']');
-	return true;
-}
-
-/*
- * Write a name or an IPv4 address.  Whatever a browser would rewrite by more
- * than case (127.1, 0x7f.1, letters past ASCII) is refused.
- */
-static bool
-write_name(struct buffer *origin, struct slice host)
-{
-	struct slice label = { host.data, 0 };
-	char text[INET_ADDRSTRLEN];
-	struct in_addr address;
-
-	for (size_t i = 0; i < host.length; i++) {
-		char c = lower(host.data[i]);
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
-		    c != '-' && c != '.' && c != '_')
-			return false;
-		buffer_add_char(origin, c);
-		label.length++;
-		if (c == '.' && i + 1 < host.length)
-			label = (struct slice) { host.data + i + 1, 0 };
-	}
-
-	/* A last label that is a number makes it an address. */
-	if (label.length > 0 && label.data[label.length - 1] == '.')
-		label.length--;
-	if (!is_digits(label) &&
-	    !(label.length >= 2 && label.data[0] == '0' &&
-		lower(label.data[1]) == 'x'))
-		return host.length > 0;
-	if (host.length >= sizeof(text))
-		return false;
-	memcpy(text, host.data, host.length);
-	text[host.length] = '\0';
-	return inet_pton(AF_INET, text, &address) == 1;
-}
-
-/* Write ":port" unless it is *standard*.  An empty one is none. */
-static bool
-write_port(struct buffer *origin, struct slice port, unsigned standard)
-{
-	unsigned number = 0;
-
-	if (port.length == 0)
-		return true;
-	if (!is_digits(port))
-		return false;
-	for (size_t i = 0; i < port.length; i++) {
-		number = number * 10 + (unsigned)(port.data[i] - '0');
-		if (number > 65535)
-			return false;
-	}
-	if (number != standard) {
-		buffer_add_char(origin, ':');
-		buffer_add_unsigned(origin, number);
-	}
-	return true;
-}
-
-/*
- * Write the origin of *url* as the URL Standard serializes it, which is how
- * Better Auth comes to its own: scheme and host in lower case, and the port if
- * it is not the scheme's.
- */
+/* Read BETTER_AUTH_URL; *origin* has data NULL if it is not set. */
 static enum status
-read_origin(
-    const struct reading *reading, struct slice url, struct slice *origin)
+read_origin(const struct reading *reading, struct slice *origin)
 {
 	static const char name[] = "BETTER_AUTH_URL";
-	struct buffer out = buffer_in(reading->arena);
-	struct slice host, port = { NULL, 0 };
-	unsigned standard;
-	bool good;
+	const char *problem;
+	struct slice url;
+	enum status status = find(reading, name, &url);
 
-	if (take_scheme(&url, SLICE("https://"))) {
-		buffer_add_text(&out, "https://");
-		standard = 443;
-	} else if (take_scheme(&url, SLICE("http://"))) {
-		buffer_add_text(&out, "http://");
-		standard = 80;
-	} else
-		return complain(
-		    reading, name, "does not begin with https:// or http://");
-
-	host = (struct slice) { url.data, strcspn(url.data, "/?#\\") };
-	if (memchr(host.data, '@', host.length) != NULL)
-		return complain(reading, name, "holds a user or password");
-	for (size_t i = host.length; i-- > 0 && host.data[i] != ']';) {
-		if (host.data[i] != ':')
-			continue;
-		port = (struct slice) { host.data + i + 1,
-			host.length - i - 1 };
-		host.length = i;
-		break;
-	}
-
-	good = host.length > 0 && host.data[0] == '[' ? write_ipv6(&out, host)
-						      : write_name(&out, host);
-	if (!good)
-		return complain(reading, name,
-		    "its host is not a name, "
-		    "an IPv4 or an IPv6 address in plain ASCII");
-	if (!write_port(&out, port, standard))
-		return complain(reading, name,
-		    "its port is not a number "
-		    "from 0 to 65535");
-	if (out.failed)
-		return STATUS_INTERNAL;
-	*origin = buffer_slice(&out);
-	return STATUS_OK;
+	*origin = (struct slice) { NULL, 0 };
+	if (status != STATUS_OK || url.data == NULL)
+		return status;
+	status = origin_read(reading->arena, url, &problem, origin);
+	return status == STATUS_INVALID ? complain(reading, name, problem)
+					: status;
 }
 
-/* Read *name*, which is *otherwise* if it is not set. */
+/* Read *name*, or take *origin* if it is not set. */
 static enum status
-read_name(const struct reading *reading, const char *name,
-    struct slice otherwise, struct slice *value)
+read_name(const struct reading *reading, const char *name, struct slice origin,
+    struct slice *value)
 {
-	struct slice text = lookup(reading, name);
+	struct slice text;
+	enum status status = find(reading, name, &text);
 
-	if (text.data == NULL && otherwise.data == NULL)
+	if (status != STATUS_OK)
+		return status;
+	if (text.data == NULL && origin.data == NULL)
 		return complain(
 		    reading, name, "not set, nor is BETTER_AUTH_URL");
-	if (!utf8_valid(text))
-		return complain(reading, name, "not valid UTF-8");
-	return keep(reading, text.data != NULL ? text : otherwise, value);
+	return keep(reading, text.data != NULL ? text : origin, value);
 }
 
 static enum status
 read_names(const struct reading *reading)
 {
 	struct token_policy *policy = &reading->settings->policy;
-	struct slice url = lookup(reading, "BETTER_AUTH_URL");
-	struct slice origin = { NULL, 0 };
-	enum status status = STATUS_OK;
+	struct slice origin;
+	enum status status = read_origin(reading, &origin);
 
-	if (url.data != NULL)
-		status = read_origin(reading, url, &origin);
 	if (status == STATUS_OK)
 		status = read_name(
 		    reading, "JWT_ISSUER", origin, &policy->issuer);
@@ -589,59 +277,67 @@ read_names(const struct reading *reading)
 
 /* --------------------------------------------------------------- the rest */
 
-/* Read *name*, in seconds; *value* stays as it is if it is not set. */
+/* Read *name*, in seconds; leave *value* as it is if *name* is not set. */
 static enum status
-read_seconds(const struct reading *reading, const char *name, int64_t min,
-    int64_t max, int64_t *value)
+read_seconds(const struct reading *reading, const char *name, unsigned min,
+    unsigned max, int64_t *value)
 {
-	struct slice text = lookup(reading, name);
-	char problem[128];
-	int64_t number = 0;
+	struct slice text;
+	uint64_t number;
+	enum status status = find(reading, name, &text);
 
-	if (text.data == NULL)
-		return STATUS_OK;
-	(void)snprintf(problem, sizeof(problem),
-	    "not a whole number of seconds from %lld to %lld", (long long)min,
-	    (long long)max);
-	if (!is_digits(text))
-		return complain(reading, name, problem);
-	for (size_t i = 0; i < text.length && number <= max; i++)
-		number = number * 10 + (text.data[i] - '0');
-	if (number < min || number > max)
-		return complain(reading, name, problem);
-	*value = number;
+	if (status != STATUS_OK || text.data == NULL)
+		return status;
+	if (!text_read_number(text, min, max, &number))
+		return complain(reading, name,
+		    arena_printf(reading->arena,
+			"is not a number of seconds from %u to %u "
+			"in plain decimal digits",
+			min, max));
+	*value = (int64_t)number;
 	return STATUS_OK;
+}
+
+static enum status
+read_lifetimes(const struct reading *reading)
+{
+	struct token_policy *policy = &reading->settings->policy;
+	enum status status;
+
+	policy->leeway = LEEWAY_DEFAULT;
+	policy->max_lifetime = LIFETIME_MAX;
+	status = read_seconds(
+	    reading, "JWT_LEEWAY", 0, LEEWAY_MAX, &policy->leeway);
+	if (status == STATUS_OK)
+		status = read_seconds(reading, "JWT_MAX_LIFETIME", LIFETIME_MIN,
+		    LIFETIME_MAX, &policy->max_lifetime);
+	return status;
 }
 
 static enum status
 read_database(const struct reading *reading)
 {
 	static const char name[] = "TODO_DB_DEFAULTS_FILE";
-	struct slice file = lookup(reading, name);
-	struct slice copy;
+	struct slice file, copy;
+	enum status status = find(reading, name, &file);
 
+	if (status != STATUS_OK)
+		return status;
 	if (file.data == NULL)
 		return complain(reading, name, "not set");
-	if (keep(reading, file, &copy) != STATUS_OK)
-		return STATUS_INTERNAL;
-	reading->settings->db_defaults_file = copy.data;
-	return STATUS_OK;
+	if ((status = keep(reading, file, &copy)) == STATUS_OK)
+		reading->settings->db_defaults_file = copy.data;
+	return status;
 }
 
 static enum status
 read_all(const struct reading *reading)
 {
-	struct token_policy *policy = &reading->settings->policy;
 	enum status status;
 
-	policy->leeway = 10;
-	policy->max_lifetime = 86400;
-	if ((status = read_keys(reading)) != STATUS_OK ||
+	if ((status = read_secrets(reading)) != STATUS_OK ||
 	    (status = read_names(reading)) != STATUS_OK ||
-	    (status = read_seconds(reading, "JWT_LEEWAY", 0, 300,
-		 &policy->leeway)) != STATUS_OK ||
-	    (status = read_seconds(reading, "JWT_MAX_LIFETIME", 60, 86400,
-		 &policy->max_lifetime)) != STATUS_OK)
+	    (status = read_lifetimes(reading)) != STATUS_OK)
 		return status;
 	return read_database(reading);
 }
@@ -685,7 +381,7 @@ settings_free(struct settings *settings)
 		arena_free(owned->arena);
 }
 
-/* Can *a* be made of *b* by at most two insertions, deletions or changes? */
+/* True if at most *edits* insertions, deletions or changes make *b* of *a*. */
 static bool
 is_near(const char *a, const char *b, unsigned edits)
 {
@@ -712,6 +408,17 @@ is_among(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
+/* The setting that the misspelt *name* may stand for, or NULL. */
+static const char *
+nearest_name(const char *name)
+{
+	for (size_t i = 0; i < COUNT(own_names); i++) {
+		if (is_near(name, own_names[i], 2))
+			return own_names[i];
+	}
+	return NULL;
+}
+
 void
 settings_warn(char *const *environment, void (*warn)(const char *warning))
 {
@@ -719,7 +426,7 @@ settings_warn(char *const *environment, void (*warn)(const char *warning))
 
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		size_t length = strcspn(environment[i], "=");
-		const char *near = NULL;
+		const char *near;
 
 		if (length >= sizeof(name))
 			continue;
@@ -728,16 +435,14 @@ settings_warn(char *const *environment, void (*warn)(const char *warning))
 		if (is_among(name, own_names, COUNT(own_names)) ||
 		    is_among(name, handed_names, COUNT(handed_names)))
 			continue;
-		for (size_t n = 0; n < COUNT(own_names) && near == NULL; n++)
-			if (is_near(name, own_names[n], 2))
-				near = own_names[n];
+		near = nearest_name(name);
 		if (near == NULL && strncmp(name, "JWT_", 4) != 0 &&
 		    strncmp(name, "TODO_", 5) != 0)
 			continue;
 		(void)snprintf(warning, sizeof(warning),
-		    "%s: no setting has this name%s%s", name,
-		    near == NULL ? "" : "; is meant: ",
-		    near == NULL ? "" : near);
+		    "%s: no setting has this name%s%s%s", name,
+		    near == NULL ? "" : "; did you mean ",
+		    near == NULL ? "" : near, near == NULL ? "" : "?");
 		warn(warning);
 	}
 }
@@ -746,14 +451,16 @@ void
 settings_scrub(char **environment)
 {
 	static const char *const names[] = {
-		"BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRET",
-		"AUTH_SECRET", /* which Better Auth would take for want of it */
-		"ISSUER_DATABASE", /* has a password; the issuer may share the
-				    * file of settings */
+		"BETTER_AUTH_SECRETS",
+		"BETTER_AUTH_SECRET",
+		/* Better Auth reads AUTH_SECRET if its own is not set. */
+		"AUTH_SECRET",
+		/* The issuer's, with a password; one file may serve both. */
+		"ISSUER_DATABASE",
 	};
 
 	for (size_t i = 0; environment[i] != NULL; i++) {
-		for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+		for (size_t n = 0; n < COUNT(names); n++) {
 			char *value = value_in(environment[i], names[n]);
 
 			if (value != NULL)

@@ -1,9 +1,11 @@
 #include "task/task_json.h"
 
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"
+#include "http/media_type.h"
 
 /* Read the body into *object*. */
 static enum status
@@ -22,12 +24,12 @@ read_object(struct arena *arena, const struct request *request,
 		response->detail = "A JSON body is required";
 		return STATUS_BAD_REQUEST;
 	}
-	status = request_is_json(request->method, request->content_type);
+	status = media_type_check(request->method, request->content_type);
 	if (status != STATUS_OK) {
 		if (request->method == METHOD_PATCH)
-			response->accept_patch = REQUEST_PATCH_TYPES;
+			response->accept_patch = MEDIA_TYPE_ACCEPT_PATCH;
 		else
-			response->accept = REQUEST_TYPES;
+			response->accept = MEDIA_TYPE_ACCEPT;
 		return status;
 	}
 	status = json_read(arena, request->body, object);

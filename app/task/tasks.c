@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/uuid.h"
+#include "http/entity_tag.h"
 #include "task/task.h"
 #include "task/task_cursor.h"
 #include "task/task_json.h"
@@ -209,7 +210,7 @@ read_revisions(
 	if ((numbers = arena_alloc(arena, most * sizeof(*numbers))) == NULL)
 		return STATUS_INTERNAL;
 	revisions->numbers = numbers;
-	while (request_next_tag(&field, &tag))
+	while (entity_tag_next(&field, &tag))
 		if (task_tag_read(tag, &numbers[revisions->count]))
 			revisions->count++;
 	if (field.length > 0)

@@ -1,63 +1,82 @@
-// The cookies that Better Auth is told. A browser may send several of one name,
-// of other paths or domains, in an order that nobody chose, and Better Auth
-// reads the first: one that has ended would hide the one that is good.
+// The cookies that Better Auth is given. A browser may send several of one name,
+// set for different paths or domains, in any order. Better Auth reads the first,
+// so a cookie of an ended session would hide the one of a live session.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-// More of one name are no browser's doing. Each can cost a query.
-const SAME_NAME_MAX = 4;
+// Values of one name that are looked at: each can cost a query.
+const VALUES_MAX = 4;
 
-function decode(value) {
+/** @param {string} text */
+function percentDecoded(text) {
 	try {
-		return decodeURIComponent(value);
+		return decodeURIComponent(text);
 	} catch {
-		return value;
+		return text;
 	}
 }
 
-// What was signed, or null. (better-call/dist/crypto.mjs makes the signature.)
-function signed(value, secret) {
-	const text = decode(value);
+/**
+ * The token in a signed cookie, or null if the signature is not ours.
+ * (better-call/dist/crypto.mjs makes it: token.signature, percent-encoded.)
+ * @param {string} value
+ * @param {string} secret
+ */
+function tokenIn(value, secret) {
+	const text = percentDecoded(value);
 	const at = text.lastIndexOf(".");
+	if (at < 1)
+		return null;
+	const token = text.slice(0, at);
 	const signature = Buffer.from(text.slice(at + 1));
-	const right = Buffer.from(createHmac("sha256", secret)
-		.update(text.slice(0, Math.max(at, 0))).digest("base64"));
-	return at > 0 && signature.length === right.length
-		&& timingSafeEqual(signature, right) ? text.slice(0, at) : null;
+	const expected = Buffer.from(
+		createHmac("sha256", secret).update(token).digest("base64"));
+	return signature.length === expected.length
+		&& timingSafeEqual(signature, expected) ? token : null;
 }
 
-// The different values of each name, in the order of the header.
-function valuesOf(header, names) {
-	const values = new Map(names.map((name) => [name, new Set()]));
+/**
+ * The different values of the cookie `name`, in the order of the header.
+ * @param {string} header
+ * @param {string} name
+ */
+function valuesOf(header, name) {
+	const values = new Set();
 	for (const pair of header.split(";")) {
 		const at = pair.indexOf("=");
-		const found = values.get(pair.slice(0, Math.max(at, 0)).trim());
-		if (found && found.size < SAME_NAME_MAX)
-			found.add(pair.slice(at + 1).trim());
+		if (at > 0 && pair.slice(0, at).trim() === name
+				&& values.size < VALUES_MAX)
+			values.add(pair.slice(at + 1).trim());
 	}
-	return values;
+	return /** @type {string[]} */ ([...values]);
 }
 
-// The header Cookie with at most one cookie of each name: of those that are
-// signed with our secret, the one whose session isLive(token) (a promise), or
-// else the first.
+/**
+ * The header Cookie with at most one cookie of each name: the first that is
+ * signed with our secret. Of several session cookies, the first for whose token
+ * `isLive` is true goes before.
+ * @param {string} header
+ * @param {{ session: string, others: string[], secret: string,
+ *     isLive(token: string): Promise<boolean> }} options
+ */
 export async function chooseCookies(header, { session, others, secret,
 		isLive }) {
 	const chosen = [];
-	for (const [name, values] of valuesOf(header, [session, ...others])) {
-		const ours = [...values].map((value) =>
-			({ value, token: signed(value, secret) }))
-			.filter(({ token }) => token !== null);
-		let [first] = ours;
-		// Usually there is one, and Better Auth looks it up itself.
-		if (name === session && ours.length > 1)
-			for (const one of ours)
-				if (await isLive(one.token)) {
-					first = one;
+	for (const name of [session, ...others]) {
+		const signed = valuesOf(header, name).flatMap((value) => {
+			const token = tokenIn(value, secret);
+			return token === null ? [] : [{ value, token }];
+		});
+		let [best] = signed;
+		// Better Auth itself looks up a single one.
+		if (name === session && signed.length > 1)
+			for (const cookie of signed)
+				if (await isLive(cookie.token)) {
+					best = cookie;
 					break;
 				}
-		if (first)
-			chosen.push(`${name}=${first.value}`);
+		if (best)
+			chosen.push(`${name}=${best.value}`);
 	}
 	return chosen.join("; ");
 }

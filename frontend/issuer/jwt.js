@@ -4,42 +4,51 @@
 //     iss sub aud exp iat jti user_id user_email
 //
 // This file depends on nothing else here: copy it into any Better Auth server
-// and add todoJwt({ … }) to its plugins. The token is GET /api/auth/token.
+// and add todoJwt({ … }) to its plugins. GET /api/auth/token answers the token.
 //
-// What the plugin's documentation does not say, and this file rests on:
+// The plugin's documentation does not say what this file relies on:
 //
-// - By itself it signs EdDSA, and an option naming another algorithm is
-//   ignored. Only `jwt.sign` replaces the signature, and it is called only if
-//   `jwks.remoteUrl` and a `keyPairConfig.alg` are there, both else unused.
-// - `expirationTime` as a number is a moment, not a duration. We set `exp`
-//   ourselves, because it may not outlive the session.
+// - By itself the plugin signs EdDSA, and ignores an option that names another
+//   algorithm. Only `jwt.sign` replaces the signature. It is called only if
+//   `jwks.remoteUrl` and `keyPairConfig.alg` are set, which have no other effect.
+// - A number as `expirationTime` is a point in time, not a duration. This file
+//   sets `exp` itself, because a token must not outlive its session.
 // - No claim may be called `email` or `updateTo`: Better Auth signs its links
-//   for verifying an address with the same secret, and would take our token
-//   for such a link.
+//   for verifying an address with the same secret, and would accept the token as
+//   such a link.
 
 import { createHmac, randomUUID } from "node:crypto";
 import { jwt } from "better-auth/plugins";
 
-// todo-fcgi takes no token that was issued to live longer.
+// todo-fcgi refuses tokens that were issued to live longer, in seconds.
 const LIFETIME_MAX = 86400;
 
-function check(right, message) {
-	if (!right)
+/**
+ * @param {boolean} condition
+ * @param {string} message
+ */
+function check(condition, message) {
+	if (!condition)
 		throw new TypeError(`todoJwt: ${message}`);
 }
 
-const base64url = (value) =>
-	Buffer.from(JSON.stringify(value)).toString("base64url");
+/** @param {unknown} value */
+function base64url(value) {
+	return Buffer.from(JSON.stringify(value)).toString("base64url");
+}
 
-// secret:    the key, used as its UTF-8 bytes: never decoded, never trimmed
-// kid:       the secret's version when secrets rotate; otherwise leave it out
-// issuer, audience: for `iss` and `aud`
-// lifetime:  seconds a token lives at most (86400)
-//
-// Throws if one of them is missing or wrong. Otherwise each request for a token
-// would fail, or each token be refused.
-export function todoJwt({ secret, kid, issuer, audience,
-		lifetime = LIFETIME_MAX } = {}) {
+/**
+ * @typedef {object} Options
+ * @property {string} secret the key: its UTF-8 bytes, neither decoded nor trimmed
+ * @property {string | number} [kid] the version of the secret when secrets rotate
+ * @property {string} issuer for `iss`
+ * @property {string} audience for `aud`
+ * @property {number} [lifetime] the longest life of a token, in seconds
+ */
+
+/** @param {Options} options */
+function checkOptions({ secret, kid, issuer, audience,
+		lifetime = LIFETIME_MAX }) {
 	check(typeof secret === "string" && Buffer.byteLength(secret) >= 32,
 		"secret must be a string of at least 32 bytes");
 	check(kid === undefined || typeof kid === "string" && kid !== ""
@@ -51,10 +60,21 @@ export function todoJwt({ secret, kid, issuer, audience,
 	check(Number.isSafeInteger(lifetime) && lifetime >= 1
 		&& lifetime <= LIFETIME_MAX,
 		`lifetime must be an integer from 1 to ${LIFETIME_MAX} (seconds)`);
+}
+
+/**
+ * Throws a TypeError if an option is missing or wrong. Otherwise each request for
+ * a token would fail, or each token would be refused.
+ * @param {Options} options
+ */
+export function todoJwt(options = /** @type {any} */ ({})) {
+	checkOptions(options);
+	const { secret, kid, issuer, audience, lifetime = LIFETIME_MAX } = options;
 
 	const header = base64url({ alg: "HS256", typ: "JWT",
 		...(kid !== undefined && { kid: String(kid) }) });
 
+	/** @param {Record<string, unknown>} payload */
 	const sign = ({ iss, sub, aud, exp, iat, jti, user_id, user_email }) => {
 		const signed = header + "." + base64url(
 			{ iss, sub, aud, exp, iat, jti, user_id, user_email });
@@ -62,6 +82,10 @@ export function todoJwt({ secret, kid, issuer, audience,
 			.update(signed).digest("base64url");
 	};
 
+	/**
+	 * @param {{ user: { id: string, email: string },
+	 *     session: { expiresAt: Date | string | number } }} signedIn
+	 */
 	const definePayload = ({ user, session }) => {
 		const iat = Math.floor(Date.now() / 1000);
 		const end = Math.floor(new Date(session.expiresAt).getTime() / 1000);
@@ -75,7 +99,7 @@ export function todoJwt({ secret, kid, issuer, audience,
 	};
 
 	return jwt({
-		// Otherwise every answer to /get-session carries a fresh token.
+		// Otherwise every answer to /get-session has a new token.
 		disableSettingJwtHeader: true,
 		jwks: {
 			remoteUrl: "https://unused.invalid",

@@ -1,28 +1,38 @@
-// Deletes sessions that have ended. Better Auth deletes one only if its cookie
-// comes back; all others, with addresses and user agents, would stay for ever.
+// Deletes ended sessions. Better Auth deletes one only if its cookie comes back;
+// all others would stay for ever, with addresses and user agents.
 
-import { isOutage, log, reasonOf } from "./log.js";
+import { isOutage, reasonOf } from "./errors.js";
+import { log } from "./log.js";
+
+/** @typedef {import("mysql2/promise").Pool} Pool */
 
 const INTERVAL_MS = 10 * 60 * 1000;
-// One statement locks no more rows than this, and one round runs no more
-// statements than that.
+// One statement locks so many rows, and one round runs so many statements.
 const ROWS_MAX = 500;
 const STATEMENTS_MAX = 200;
 
-// Without the index each round would read and lock the whole table.
+/**
+ * Without the index each round would read and lock the whole table.
+ * @param {import("mysql2/promise").PoolConnection} connection
+ */
 export function indexSessions(connection) {
 	return connection.query("CREATE INDEX IF NOT EXISTS todo_session_expiresAt"
 		+ " ON session (expiresAt)");
 }
 
-// One round; how many sessions it deleted. By this machine's clock, which is
-// the one by which Better Auth calls a session ended.
+/**
+ * One round. Returns how many sessions it deleted. Like Better Auth it goes by
+ * this machine's clock, not by the database's.
+ * @param {Pool} pool
+ */
 async function purge(pool) {
 	let deleted = 0;
 	for (let i = 0; i < STATEMENTS_MAX; i++) {
-		const [{ affectedRows }] = await pool.execute("DELETE FROM session"
+		const [result] = await pool.execute("DELETE FROM session"
 			+ ` WHERE expiresAt < ? ORDER BY expiresAt LIMIT ${ROWS_MAX}`,
 			[new Date()]);
+		const { affectedRows } =
+			/** @type {import("mysql2/promise").ResultSetHeader} */ (result);
 		deleted += affectedRows;
 		if (affectedRows < ROWS_MAX)
 			break;
@@ -30,13 +40,17 @@ async function purge(pool) {
 	return deleted;
 }
 
-// Purges now and then every `interval` milliseconds. Returns how to stop that,
-// which resolves once no statement is under way.
+/**
+ * Purges now, and again `interval` milliseconds after the end of each round.
+ * Returns a function that stops this and waits for the statement that runs.
+ * @param {Pool} pool
+ */
 export function startPurge(pool, interval = INTERVAL_MS) {
-	let timer = null;
+	/** @type {NodeJS.Timeout | undefined} */
+	let timer;
 	let stopped = false;
 	let away = false;
-	let round = null;
+	let round = run();
 
 	async function run() {
 		try {
@@ -45,20 +59,16 @@ export function startPurge(pool, interval = INTERVAL_MS) {
 			if (deleted > 0)
 				log("info", "sessions_purged", { sessions: deleted });
 		} catch (error) {
-			// While the database is away a round is one attempt to connect,
-			// and the first of them is logged.
+			// An outage of the database is logged once.
 			if (!away || !isOutage(error))
 				log("warning", "sessions_not_purged",
 					{ reason: reasonOf(error) });
 			away = isOutage(error);
 		}
 		if (!stopped)
-			timer = setTimeout(next, interval).unref();
+			timer = setTimeout(() => { round = run(); }, interval).unref();
 	}
-	function next() {
-		round = run();
-	}
-	next();
+
 	return () => {
 		stopped = true;
 		clearTimeout(timer);

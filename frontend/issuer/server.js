@@ -1,52 +1,70 @@
-// HTTP for Better Auth: from Node's request to a Request and from a Response
+// HTTP for Better Auth: from Node's request to a Request, and from a Response
 // back. Better Auth's own adapter (better-call/node) is not used: it builds the
-// URL from Host and X-Forwarded-Proto, where a client's Host can throw outside
-// every try, or make it another path than the one nginx checked.
+// URL from Host and X-Forwarded-Proto, outside every try, so a client's Host can
+// end the process or select another path than the one that nginx checked.
 //
-// Of a request Better Auth is told: method and path, if the route is open; a
-// query and headers that are named here; a body of bounded length. Scheme and
-// host come from the settings.
+// Better Auth is given only the method and path of an open route, the parameters
+// and headers that are listed, and a body of bounded length. Scheme and host come
+// from the settings.
 
 import { createServer } from "node:http";
-import { log, reasonOf } from "./log.js";
-import { problem, requestId } from "./problem.js";
+import { reasonOf } from "./errors.js";
+import { log } from "./log.js";
+import { problem, requestId, unavailable } from "./problem.js";
 import { openUrl, readTarget } from "./routes.js";
+
+/**
+ * @typedef {import("node:http").IncomingMessage} IncomingMessage
+ * @typedef {import("node:http").ServerResponse} ServerResponse
+ * @typedef {import("./problem.js").Answer} Answer
+ */
+
+/**
+ * Handles a request, given the id that nginx gave it. May throw.
+ * @callback Handler
+ * @param {Request} request
+ * @param {string | undefined} id
+ * @returns {Promise<Response | Answer>}
+ */
 
 // As client_max_body_size in nginx/todo-better-auth.conf.
 const BODY_BYTES_MAX = 65_536;
 
-// Requests in hand at one time. One counts until the database has answered, also
-// if nginx or the client has given it up: while statements wait, nothing else
-// bounds how many requests, with their bodies, wait for them.
+// Requests at one time. A request counts until the database has answered, even if
+// nginx or the client has closed its connection: nothing else bounds how many
+// requests, with their bodies, wait for a slow database.
 const REQUESTS_MAX = 500;
 
-// Each is read by Better Auth. `cookie` is chosen by the handler.
+// The headers that Better Auth reads. The handler chooses among the cookies.
 const HEADERS = ["content-type", "origin", "referer", "sec-fetch-dest",
 	"sec-fetch-mode", "sec-fetch-site", "user-agent", "x-forwarded-for",
 	"cookie"];
 
 const OPTIONS = {
-	// nginx lets 4 buffers of 8 KiB through, and is the one to say "too large".
+	// nginx allows four buffers of 8 KiB, and answers longer headers itself.
 	maxHeaderSize: 65_536,
-	// nginx sends a request once it has all of it. Whoever else is at the
-	// socket does not keep a connection by sending slowly.
+	// nginx sends a request once it has all of it. The timeouts are for other
+	// programs on the socket that send slowly.
 	headersTimeout: 10_000,
 	requestTimeout: 30_000,
 	connectionsCheckingInterval: 5_000,
-	// nginx closes an idle connection after 60 s (keepalive_timeout of the
-	// upstream). The issuer must keep it longer: a request that meets a
-	// connection which is being closed is a 502.
+	// Longer than nginx keeps an idle connection (keepalive_timeout of the
+	// upstream, 60 s): a request that meets a closing connection is a 502.
 	keepAliveTimeout: 75_000,
-	// Host has no influence here.
+	// Host is not read.
 	requireHostHeader: false,
 };
 
-class Gone extends Error {}
+class ClientGone extends Error {}
 
-// Resolves to the body, or to null if it is too large; rejects with Gone when
-// the client goes away.
+/**
+ * The body, or null if it is too large. Throws ClientGone.
+ * @param {IncomingMessage} request
+ * @returns {Promise<Buffer | null>}
+ */
 function readBody(request) {
 	return new Promise((resolve, reject) => {
+		/** @type {Buffer[]} */
 		const chunks = [];
 		let bytes = 0;
 		request.on("data", (chunk) => {
@@ -54,26 +72,38 @@ function readBody(request) {
 			if (bytes <= BODY_BYTES_MAX) {
 				chunks.push(chunk);
 			} else {
-				// What follows is read and dropped until requestTimeout.
+				// The rest is read and dropped until requestTimeout.
 				chunks.length = 0;
 				resolve(null);
 			}
 		});
 		request.on("end", () => resolve(Buffer.concat(chunks)));
-		request.on("close", () => reject(new Gone()));
+		request.on("close", () => reject(new ClientGone()));
 	});
 }
 
+/**
+ * @param {URL} url
+ * @param {IncomingMessage} request
+ * @param {Buffer | undefined} body
+ */
 function toRequest(url, { method, headers }, body) {
-	const told = new Headers();
-	for (const name of HEADERS)
-		if (headers[name] !== undefined)
-			told.set(name, headers[name]);
-	return new Request(url, { method, headers: told,
+	const passed = new Headers();
+	for (const name of HEADERS) {
+		const value = headers[name];
+		if (value !== undefined)
+			passed.set(name, String(value));
+	}
+	return new Request(url, { method, headers: passed,
 		body: body?.length ? body : undefined });
 }
 
+/**
+ * @param {Response} response
+ * @returns {Promise<Answer>}
+ */
 async function fromResponse(response) {
+	/** @type {Answer["headers"]} */
 	const headers = Object.fromEntries(response.headers);
 	const cookies = response.headers.getSetCookie();
 	if (cookies.length)
@@ -82,11 +112,16 @@ async function fromResponse(response) {
 		body: Buffer.from(await response.arrayBuffer()) };
 }
 
-// The whole answer to a request.
+/**
+ * @param {IncomingMessage} request
+ * @param {string} baseURL
+ * @param {Handler} handler
+ * @returns {Promise<Answer>}
+ */
 async function answer(request, baseURL, handler) {
-	const { method, headers } = request;
+	const { method, headers, url: text = "" } = request;
 	const id = requestId(headers);
-	const target = readTarget(request.url);
+	const target = readTarget(text);
 	if (!target)
 		return problem(400, id);
 	const url = openUrl(baseURL, method, target);
@@ -95,63 +130,87 @@ async function answer(request, baseURL, handler) {
 	const body = method === "POST" ? await readBody(request) : undefined;
 	if (body === null)
 		return problem(413, id);
-	const answer = await handler(toRequest(url, request, body), id);
-	return answer instanceof Response ? fromResponse(answer) : answer;
+	const handled = await handler(toRequest(url, request, body), id);
+	return handled instanceof Response ? fromResponse(handled) : handled;
 }
 
+/**
+ * @param {ServerResponse} response
+ * @param {Answer} answer
+ */
 function send(response, { status, headers, body }) {
 	response.writeHead(status, { ...headers, "content-length": body.length });
 	response.end(body);
 }
 
+/**
+ * Sends a 500 if there is no answer. Never throws.
+ * @param {IncomingMessage} request
+ * @param {ServerResponse} response
+ * @param {() => Promise<Answer>} work
+ */
+async function sendAnswer(request, response, work) {
+	try {
+		send(response, await work());
+	} catch (error) {
+		if (error instanceof ClientGone)
+			return;
+		log("error", "request", { reason: reasonOf(error) });
+		if (response.headersSent)
+			response.destroy();
+		else
+			send(response, problem(500, requestId(request.headers)));
+	}
+}
+
+/**
+ * Answers on a connection where there is no request, and perhaps no HTTP.
+ * @param {import("node:stream").Duplex} socket
+ * @param {400 | 408 | 431} status
+ */
+function refuse(socket, status) {
+	socket.on("error", ignore);
+	if (!socket.writable) {
+		socket.destroy();
+		return;
+	}
+	const { headers, body } = problem(status);
+	socket.end(`HTTP/1.1 ${status} -\r\nConnection: close\r\n`
+		+ `Content-Type: ${headers["content-type"]}\r\n`
+		+ `Content-Length: ${body.length}\r\n\r\n${body}`);
+}
+
+/**
+ * @param {NodeJS.ErrnoException} error
+ */
+function statusOf({ code }) {
+	return code === "HPE_HEADER_OVERFLOW" ? 431
+		: code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
+}
+
 function ignore() {}
 
-// handler(request, id): a Request to a Response, or to a problem(). It may
-// throw.
+/**
+ * @param {string} baseURL
+ * @param {Handler} handler
+ */
 export function createIssuerServer(baseURL, handler) {
-	let inHand = 0;
+	let running = 0;
 	const server = createServer(OPTIONS, async (request, response) => {
-		// Whoever goes away is not there to be told.
+		// A client that closes its connection is no error.
 		request.on("error", ignore);
 		response.on("error", ignore);
-		if (inHand >= REQUESTS_MAX) {
-			send(response, problem(503, requestId(request.headers),
-				{ "retry-after": "1" }));
+		if (running >= REQUESTS_MAX) {
+			send(response, unavailable(requestId(request.headers)));
 			return;
 		}
-		inHand++;
-		try {
-			send(response, await answer(request, baseURL, handler));
-		} catch (error) {
-			if (error instanceof Gone)
-				return;
-			log("error", "request", { reason: reasonOf(error) });
-			if (response.headersSent)
-				response.destroy();
-			else
-				send(response, problem(500, requestId(request.headers)));
-		} finally {
-			inHand--;
-		}
+		running++;
+		await sendAnswer(request, response,
+			() => answer(request, baseURL, handler));
+		running--;
 	});
-
-	// There is no request yet, and perhaps no HTTP.
-	function refuse(socket, status) {
-		socket.on("error", ignore);
-		if (!socket.writable) {
-			socket.destroy();
-			return;
-		}
-		const { headers, body } = problem(status);
-		socket.end(`HTTP/1.1 ${status} -\r\nConnection: close\r\n`
-			+ `Content-Type: ${headers["content-type"]}\r\n`
-			+ `Content-Length: ${body.length}\r\n\r\n${body}`);
-	}
-	server.on("clientError", ({ code }, socket) => refuse(socket,
-		code === "HPE_HEADER_OVERFLOW" ? 431
-		: code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400));
-	server.on("connect", (request, socket) => refuse(socket, 400));
-	// There is no listener for "upgrade": without one Node answers such a
-	// request like any other.
+	server.on("clientError", (error, socket) => refuse(socket, statusOf(error)));
+	server.on("connect", (_, socket) => refuse(socket, 400));
+	// Without a listener for "upgrade", Node answers such a request like any other.
 	return server;
 }

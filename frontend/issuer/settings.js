@@ -1,197 +1,162 @@
-// Settings: the environment, checked once, into a frozen object.
+// The settings: the environment, read once, into a frozen object.
 //
-// The names and the rules are those of todo-fcgi, so that one file of settings
-// serves both: what makes that program refuse to start makes this one refuse,
-// with the same exit status.
+// The program todo-fcgi reads the same file of settings. What one of the two
+// refuses the other refuses in the same words, with exit status 78 (t/settings.t):
+//
+//     every value         valid UTF-8 without U+FFFD; no white space or control
+//                         character at either end; an empty one is not set
+//     numbers             decimal digits without sign or leading zero
+//     BETTER_AUTH_URL     a URL with a host in normal form: origin.js
+//     a secret            32 to 65536 bytes, not Better Auth's default:
+//                         secrets.js
+//     ..._SECRET_FILE     an absolute path; the file holds the secret alone,
+//                         without NUL or a line feed at its end
+//     ..._SECRETS         at most 4 of version:secret, with a comma between two;
+//                         versions are numbers, each different
+//
+// Only the issuer, which parses URLs, refuses a host name with a label xn--…
+// that is not Punycode.
 
-import { closeSync, openSync, readSync } from "node:fs";
+import { readOrigin } from "./origin.js";
+import { readSecret, readSecretFile, readSecrets } from "./secrets.js";
+import { checkText, readNumber, SettingsError } from "./values.js";
 
-// Below it nginx passes everything to the issuer.
+export { SettingsError };
+
+/**
+ * @typedef {Record<string, string | undefined>} Environment
+ * @typedef {ReturnType<typeof readSettings>} Settings
+ */
+
+// The path below which nginx passes everything to the issuer.
 export const BASE_PATH = "/api/auth";
 
-export class SettingsError extends Error {}
+const DAY = 24 * 60 * 60;
 
-const SECRET_BYTES_MIN = 32;
-const SECRET_BYTES_MAX = 65_536;
-const SECRETS_MAX = 4;
-const LIFETIME_MAX = 24 * 60 * 60;
-
-// What Better Auth falls back to when it is given no secret: public knowledge.
-const BETTER_AUTH_DEFAULT = "better-auth-secret-12345678901234567890";
-
-function text(env, name) {
-	// Node replaces what is no UTF-8 in the environment, and the key would
-	// silently be another than the one todo-fcgi verifies with.
-	if (env[name]?.includes("\uFFFD"))
-		throw new SettingsError(`${name}: not valid UTF-8`);
-	// A line `NAME=` in an environment file means "not set".
-	return env[name] || undefined;
+/**
+ * @param {Environment} env
+ * @param {string} name
+ */
+function lookup(env, name) {
+	// A line `NAME=` in a file of settings means "not set".
+	const text = env[name] || undefined;
+	if (text !== undefined)
+		checkText(name, text);
+	return text;
 }
 
-function integer(env, name, min, max, otherwise) {
-	const value = text(env, name);
-	if (value === undefined)
-		return otherwise;
-	if (!/^[0-9]{1,9}$/.test(value) || value < min || value > max)
-		throw new SettingsError(`${name}: must be an integer from ${min} to ${max}`);
-	return Number(value);
+/**
+ * Seconds, at most a day, which is also what a setting that is not set means.
+ * @param {Environment} env
+ * @param {string} name
+ * @param {number} min
+ */
+function lifetime(env, name, min) {
+	const text = lookup(env, name);
+	return text === undefined ? DAY
+		: readNumber(name, text, { of: "seconds", min, max: DAY });
 }
 
-function origin(value, name) {
-	let url;
-	try {
-		url = new URL(value);
-	} catch {
-		throw new SettingsError(`${name}: not a URL`);
-	}
-	if (url.protocol !== "https:" && url.protocol !== "http:")
-		throw new SettingsError(`${name}: must begin with https:// or http://`);
-	if (url.username || url.password)
-		throw new SettingsError(`${name}: must not hold a user or password`);
-	return url.origin;
+/**
+ * @param {Environment} env
+ * @returns {{ secrets: import("./secrets.js").VersionedSecrets,
+ *     secret?: undefined } | { secret: string, secrets?: undefined }}
+ */
+function secrets(env) {
+	const rotating = lookup(env, "BETTER_AUTH_SECRETS");
+	if (rotating !== undefined)
+		return { secrets: readSecrets("BETTER_AUTH_SECRETS", rotating) };
+
+	const secret = lookup(env, "BETTER_AUTH_SECRET");
+	const path = lookup(env, "BETTER_AUTH_SECRET_FILE");
+	if (secret !== undefined && path !== undefined)
+		throw new SettingsError("BETTER_AUTH_SECRET",
+			"BETTER_AUTH_SECRET_FILE is set too: set only one of them");
+	if (secret !== undefined)
+		return { secret: readSecret("BETTER_AUTH_SECRET", secret) };
+	if (path !== undefined)
+		return { secret: readSecretFile("BETTER_AUTH_SECRET_FILE", path) };
+	throw new SettingsError("BETTER_AUTH_SECRET", "not set, nor is "
+		+ "BETTER_AUTH_SECRET_FILE or BETTER_AUTH_SECRETS");
 }
 
-function checkSecret(secret, name) {
-	if (/^[\s\p{Cc}]|[\s\p{Cc}]$/u.test(secret))
-		throw new SettingsError(`${name}: white space or a control character `
-			+ "at either end (a file's last line feed counts)");
-	if (Buffer.byteLength(secret) < SECRET_BYTES_MIN)
-		throw new SettingsError(`${name}: shorter than ${SECRET_BYTES_MIN} bytes`);
-	if (Buffer.byteLength(secret) > SECRET_BYTES_MAX)
-		throw new SettingsError(`${name}: longer than ${SECRET_BYTES_MAX} bytes`);
-	if (secret.includes("\0"))
-		throw new SettingsError(`${name}: holds a NUL byte`);
-	if (secret === BETTER_AUTH_DEFAULT)
-		throw new SettingsError(`${name}: is Better Auth's built-in default`);
+/** @param {Environment} env */
+function baseURL(env) {
+	const text = lookup(env, "BETTER_AUTH_URL");
+	if (text === undefined)
+		throw new SettingsError("BETTER_AUTH_URL", "not set");
+	return readOrigin("BETTER_AUTH_URL", text);
 }
 
-// Only so much as shows that it is too long: it may be one without end.
-function readFile(path) {
-	const buffer = Buffer.alloc(SECRET_BYTES_MAX + 1);
-	const file = openSync(path);
-	try {
-		let length = 0, more;
-		do {
-			more = readSync(file, buffer, length, buffer.length - length, null);
-			length += more;
-		} while (more > 0 && length < buffer.length);
-		return buffer.subarray(0, length);
-	} finally {
-		closeSync(file);
-	}
-}
-
-function secretFile(path) {
-	let bytes;
-	try {
-		bytes = readFile(path);
-	} catch (error) {
-		throw new SettingsError(`BETTER_AUTH_SECRET_FILE: ${error.message}`);
-	}
-	try {
-		// Never trimmed, a byte order mark included.
-		return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-			.decode(bytes);
-	} catch {
-		throw new SettingsError("BETTER_AUTH_SECRET_FILE: not valid UTF-8");
-	}
-}
-
-// `2:new,1:old`, read as Better Auth reads it (dist/context/secret-utils.mjs
-// in its package), then held to our own rules.
-function rotation(value) {
-	const name = "BETTER_AUTH_SECRETS";
-	const keys = value.split(",").map((entry, index) => {
-		const where = `${name}, entry ${index + 1}`;
-		const colon = entry.trim().indexOf(":");
-		const version = parseInt(entry.trim().slice(0, colon), 10);
-		if (colon === -1 || !Number.isInteger(version) || version < 0)
-			throw new SettingsError(`${where}: must be <version>:<secret>`);
-		if (!Number.isSafeInteger(version))
-			throw new SettingsError(`${where}: version too large`);
-		const secret = entry.trim().slice(colon + 1).trim();
-		checkSecret(secret, where);
-		return { version, value: secret };
+/** @param {Environment} env */
+function trustedOrigins(env) {
+	const text = lookup(env, "TRUSTED_ORIGINS");
+	return text === undefined ? [] : text.split(",").map((entry, index) => {
+		const name = `TRUSTED_ORIGINS, entry ${index + 1}`;
+		checkText(name, entry);
+		return readOrigin(name, entry);
 	});
-	if (keys.length > SECRETS_MAX)
-		throw new SettingsError(`${name}: more than ${SECRETS_MAX} entries`);
-	if (new Set(keys.map((key) => key.version)).size < keys.length)
-		throw new SettingsError(`${name}: a version occurs twice`);
-	return keys;
 }
 
-// The keys in force: { secrets: [{ version, value }, …] } when rotating,
-// otherwise { secret }. The first of `secrets` signs.
-function keys(env) {
-	const secrets = text(env, "BETTER_AUTH_SECRETS");
-	if (secrets)
-		return { secrets: rotation(secrets) };
-
-	const secret = text(env, "BETTER_AUTH_SECRET");
-	const path = text(env, "BETTER_AUTH_SECRET_FILE");
-	if (secret && path)
-		throw new SettingsError("BETTER_AUTH_SECRET and "
-			+ "BETTER_AUTH_SECRET_FILE: set one of them, not both");
-	if (!secret && !path)
-		throw new SettingsError("BETTER_AUTH_SECRET: not set");
-	const value = secret ?? secretFile(path);
-	checkSecret(value, secret ? "BETTER_AUTH_SECRET" : "BETTER_AUTH_SECRET_FILE");
-	return { secret: value };
-}
-
+/** @param {Environment} env */
 function database(env) {
-	const value = text(env, "ISSUER_DATABASE");
-	if (!value)
-		throw new SettingsError("ISSUER_DATABASE: not set");
-	let url;
-	try {
-		url = new URL(value);
-	} catch {
-		throw new SettingsError("ISSUER_DATABASE: not a URL");
-	}
-	if (url.protocol !== "mysql:" && url.protocol !== "mariadb:")
-		throw new SettingsError("ISSUER_DATABASE: must begin with mysql://");
-	if (url.pathname.length < 2)
-		throw new SettingsError("ISSUER_DATABASE: names no database");
-	return value;
+	const name = "ISSUER_DATABASE";
+	const text = lookup(env, name);
+	if (text === undefined)
+		throw new SettingsError(name, "not set");
+	if (!/^(mysql|mariadb):\/\//.test(text))
+		throw new SettingsError(name,
+			"does not begin with mysql:// or mariadb://");
+	if (!URL.canParse(text) || new URL(text).href !== text)
+		throw new SettingsError(name, "is not a URL in normal form: "
+			+ "percent-encode special characters");
+	if (new URL(text).pathname.length < 2)
+		throw new SettingsError(name, "names no database");
+	return text;
 }
 
+/**
+ * @param {Environment} env
+ * @returns {{ path: string } | { host: string, port: number }}
+ */
 function listen(env) {
-	const path = text(env, "ISSUER_SOCKET");
-	const port = integer(env, "ISSUER_PORT", 1, 65535, undefined);
-	if (path && port)
-		throw new SettingsError("ISSUER_SOCKET and ISSUER_PORT: "
-			+ "set one of them, not both");
-	if (!path && !port)
-		throw new SettingsError("ISSUER_SOCKET: not set, nor is ISSUER_PORT");
-	return path ? { path } : { host: "127.0.0.1", port };
+	const path = lookup(env, "ISSUER_SOCKET");
+	const port = lookup(env, "ISSUER_PORT");
+	if (path !== undefined && port !== undefined)
+		throw new SettingsError("ISSUER_SOCKET",
+			"ISSUER_PORT is set too: set only one of them");
+	if (port !== undefined)
+		return { host: "127.0.0.1",
+			port: readNumber("ISSUER_PORT", port, { min: 1, max: 65535 }) };
+	if (path === undefined)
+		throw new SettingsError("ISSUER_SOCKET",
+			"not set, nor is ISSUER_PORT");
+	if (!path.startsWith("/"))
+		throw new SettingsError("ISSUER_SOCKET", "is not an absolute path");
+	return { path };
 }
 
+/** @param {Environment} env */
 function rateLimit(env) {
-	const value = text(env, "ISSUER_RATE_LIMIT") ?? "on";
-	if (value !== "on" && value !== "off")
-		throw new SettingsError("ISSUER_RATE_LIMIT: must be on or off");
-	return value === "on";
+	const text = lookup(env, "ISSUER_RATE_LIMIT") ?? "on";
+	if (text !== "on" && text !== "off")
+		throw new SettingsError("ISSUER_RATE_LIMIT", "is neither on nor off");
+	return text === "on";
 }
 
+/** @param {Environment} env */
 export function readSettings(env) {
-	const url = text(env, "BETTER_AUTH_URL");
-	if (!url)
-		throw new SettingsError("BETTER_AUTH_URL: not set");
-	const baseURL = origin(url, "BETTER_AUTH_URL");
-
+	const url = baseURL(env);
 	return Object.freeze({
-		...keys(env),
-		baseURL,
-		trustedOrigins: (text(env, "TRUSTED_ORIGINS") ?? "").split(",")
-			.filter((value) => value.trim())
-			.map((value) => origin(value.trim(), "TRUSTED_ORIGINS")),
-		issuer: text(env, "JWT_ISSUER") ?? baseURL,
-		audience: text(env, "JWT_AUDIENCE") ?? baseURL,
-		// todo-fcgi refuses what was issued to live longer than it allows.
-		lifetime: Math.min(
-			integer(env, "TOKEN_LIFETIME", 1, LIFETIME_MAX, LIFETIME_MAX),
-			integer(env, "JWT_MAX_LIFETIME", 60, LIFETIME_MAX, LIFETIME_MAX)),
+		...secrets(env),
+		baseURL: url,
+		trustedOrigins: trustedOrigins(env),
+		issuer: lookup(env, "JWT_ISSUER") ?? url,
+		audience: lookup(env, "JWT_AUDIENCE") ?? url,
+		// The program refuses a token that was issued to live longer than
+		// JWT_MAX_LIFETIME.
+		lifetime: Math.min(lifetime(env, "TOKEN_LIFETIME", 1),
+			lifetime(env, "JWT_MAX_LIFETIME", 60)),
 		database: database(env),
 		listen: listen(env),
 		rateLimit: rateLimit(env),

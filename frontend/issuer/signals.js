@@ -1,7 +1,7 @@
-// Signals that other programs take for a reload or for reopening a log end no
-// issuer. This file is imported first, so that it is so from the beginning.
-// (SIGUSR1, by which Node.js opens a debugger to every user of the machine, is
-// switched off by the option --disable-sigusr1: see ../node.)
+// Ignores the signals that other programs take for "reload" or "open the log
+// anew". main.js imports this file first, so that they are ignored from the start.
+// The option --disable-sigusr1 in ../node is needed too: by SIGUSR1 Node.js would
+// open a debugger to every user of the machine.
 
 for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"])
 	process.on(signal, () => {});

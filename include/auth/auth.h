@@ -10,20 +10,22 @@
 #include "base/slice.h"
 #include "base/status.h"
 
-/* Who is asking.  Only auth_identify() makes one, from a verified token. */
+/* The user who sent a request.  Only auth_identify() makes one. */
 struct current_user {
 	struct token_claims claims;
 };
 
 /*
- * Find out who is asking from the value of the Authorization header field
- * (RFC 6750 section 2.1), which has data NULL if there was none, at *now* in
- * seconds since 1970.  Tokens that were verified under the same policy are in
- * *tokens*, which may be NULL, and this one comes to them.  *user* lives until
- * *arena* is reset or another one is identified.
+ * Identify the user by the token in *authorization*, the value of the header
+ * field Authorization (RFC 6750 section 2.1), at *now* in seconds since 1970.
+ * *authorization* has data NULL if the request has no such field.
  *
- * STATUS_TOKEN_MISSING if no Bearer token was sent; otherwise as token_verify()
- * answers, with *refusal* filled for the log.
+ * *tokens* has the tokens that were accepted under the same policy, and gets
+ * this one if it is accepted; it may be NULL.  *user* lives until *arena* is
+ * reset or auth_identify() is called again.
+ *
+ * STATUS_TOKEN_MISSING if the field has no Bearer token; otherwise as
+ * token_verify(), with *refusal* filled for the log.
  */
 enum status auth_identify(struct arena *arena,
     const struct token_policy *policy, struct cache *tokens,

@@ -8,16 +8,19 @@ struct arena;
 struct current_user;
 
 /*
- * A tenant whose data may be touched now.  What is inside is known to tenant.c
- * alone, and tenant_guard() alone makes one; whatever reads or writes tasks
- * asks for one, so a query without a guard does not compile.
+ * A tenant that the request may read and write.  The struct is defined in
+ * tenant.c alone, and only tenant_guard() makes one.  Each function that reads
+ * or writes tasks takes one, so a query without a guard does not compile.
  */
 struct tenant;
 
 /*
- * Let *user* into the tenant that *segment*, the raw path segment, names: its
- * own, byte for byte, after one percent-decoding.  *tenant* lives in *arena*.
- * STATUS_FORBIDDEN if it is another's; STATUS_INTERNAL if there is no memory.
+ * Let *user* into the tenant that *segment*, a raw path segment, names.  After
+ * one percent-decoding the segment must equal the user's id byte for byte.
+ * *tenant* lives in *arena*.
+ *
+ * STATUS_FORBIDDEN if the segment names another tenant or none;
+ * STATUS_INTERNAL if there is no memory.
  */
 enum status tenant_guard(struct arena *arena, const struct current_user *user,
     struct slice segment, const struct tenant **tenant) MUST_CHECK;

@@ -9,67 +9,68 @@
 #include "base/slice.h"
 #include "base/status.h"
 
-/* The longest token that is looked at, in bytes. */
+/* The longest token that is verified, in bytes; longer ones are refused. */
 #define TOKEN_LENGTH_MAX 4096
 
-/* What a token must be to be believed. */
+/* What tokens are verified against. */
 struct token_policy {
-	struct secrets secrets; /* any of them may have signed it */
-	struct slice issuer;
-	struct slice audience;
-	int64_t leeway;	      /* seconds, 0 to 300 */
-	int64_t max_lifetime; /* seconds, 60 to 86400 */
+	struct secrets secrets; /* any of them may have signed a token */
+	struct slice issuer;	/* iss must equal it */
+	struct slice audience;	/* aud must equal or contain it */
+	int64_t leeway;		/* seconds for iat and nbf, 0 to 300 */
+	int64_t max_lifetime;	/* seconds from iat to exp, 60 to 86400 */
 };
 
-/* What a verified token says (RFC 7519). */
+/* The claims of a verified token (RFC 7519 section 4). */
 struct token_claims {
 	struct slice user_id; /* equal to sub; 1 to 64 unreserved characters */
 	struct slice email;   /* 1 to 320 bytes of UTF-8 */
 	struct slice issuer;
 	int64_t issued_at;  /* iat, seconds since 1970 */
 	int64_t expires_at; /* exp, seconds since 1970 */
-	int64_t not_before; /* nbf, likewise; INT64_MIN if it did not come */
+	int64_t not_before; /* nbf, likewise; INT64_MIN if there is none */
 };
 
 /* Why a token was refused: for the operator's log, never for the client. */
 struct token_refusal {
-	const char *reason; /* static */
-	const char *alg;    /* the alg that came, or its start; or NULL */
+	const char *reason; /* static; NULL if the token was not refused */
+	const char *alg;    /* the token's alg, cut to 32 bytes; NULL if none */
 };
 
 /*
  * Verify *token*, a compact JWS (RFC 7515 section 7.1) signed with HS256, at
- * the time *now* in seconds since 1970, and give its claims, which live in
- * *arena*.  The checks and their order are those of the contract's table: form,
- * header, signature, payload; of the claims first presence and types, then
- * exp, iat, nbf, the lifetime, iss, aud, user_id and sub, jti, user_email.  (A
- * header that is long for one is looked at only if the signature is right.)
+ * *now* in seconds since 1970.  *claims* and *refusal* live in *arena*.
  *
- * Stricter than the table in one point: libjwt, which has the last word, and
- * its own JSON reader, jansson, refuse integers past int64_t and fractions past
- * a double anywhere in a token.
+ * The checks come in this order: form; header; signature; payload; presence
+ * and type of each claim; exp, iat, nbf and the lifetime; iss; aud; user_id and
+ * sub; jti and user_email; libjwt.  The MACs are computed right after the form,
+ * and a header longer than 256 bytes is parsed only if the signature is right.
  *
- * STATUS_TOKEN_EXPIRED, STATUS_TOKEN_ISSUER and STATUS_TOKEN_AUDIENCE come
- * only after the signature was found right; everything else is
- * STATUS_TOKEN_INVALID, with *refusal* filled.  STATUS_INTERNAL if there is no
- * memory: the token is then neither accepted nor refused.
+ * libjwt's JSON parser, jansson, refuses integers outside int64_t and numbers
+ * outside double anywhere in a token.  RFC 8259 allows both.
+ *
+ * STATUS_TOKEN_INVALID, or, once the signature is known to be right,
+ * STATUS_TOKEN_EXPIRED, STATUS_TOKEN_ISSUER or STATUS_TOKEN_AUDIENCE: the token
+ * is refused and *refusal* says why.  STATUS_INTERNAL if there is no memory:
+ * the token is neither accepted nor refused.
  */
 enum status token_verify(struct arena *arena, const struct token_policy *policy,
     struct slice token, int64_t now, struct token_refusal *refusal,
     struct token_claims *claims) MUST_CHECK;
 
 /*
- * Have *cache* remember *token*, which token_verify() believed, with what it
- * claims.  Nothing is remembered of a token that was refused, or that is far
- * longer than usual.
+ * Remember in *cache* the *claims* of *token*, which token_verify() accepted.
+ * A token longer than 1,024 bytes is not remembered.
  */
 void token_remember(
     struct cache *cache, struct slice token, const struct token_claims *claims);
 
 /*
- * Answer as token_verify() would, if *token* is in *cache*; else
- * STATUS_NONE.  The cache must have been filled under the same policy;
- * the times are checked anew.  *claims* live in the cache.
+ * Look *token* up in *cache*, which was filled under the same policy, and check
+ * its times against *now*.  *claims* live in the cache.
+ *
+ * STATUS_NONE if the cache does not hold the token; otherwise as
+ * token_verify().
  */
 enum status token_recall(const struct cache *cache,
     const struct token_policy *policy, struct slice token, int64_t now,

@@ -9,9 +9,9 @@
 #include "base/slice.h"
 
 /*
- * Bytes being written, in memory of an arena.  A write that finds no memory
- * marks the buffer as failed and the ones after it do nothing, so one look at
- * the end is enough.
+ * Bytes being written, in memory of an arena.  If there is no memory, *failed*
+ * is set and later writes do nothing, so the caller checks *failed* once, at
+ * the end.
  */
 struct buffer {
 	struct arena *arena;
@@ -21,15 +21,16 @@ struct buffer {
 	bool failed;
 };
 
-/* An empty buffer in *arena*. */
+/* Return an empty buffer in *arena*. */
 struct buffer buffer_in(struct arena *arena);
 
-/* As buffer_room(), if there is not room enough yet. */
+/* The slow path of buffer_room(): allocate a larger buffer. */
 char *buffer_grow(struct buffer *buffer, size_t size);
 
 /*
  * Make room for *size* more bytes and return where they go, or NULL if there
- * is no memory.  What was written there counts once buffer_advance() says so.
+ * is no memory.  After writing there, call buffer_advance() with the number of
+ * bytes written.
  */
 static inline char *
 buffer_room(struct buffer *buffer, size_t size)
@@ -45,7 +46,7 @@ buffer_advance(struct buffer *buffer, size_t size)
 	buffer->length += size;
 }
 
-/* Append. */
+/* Append *text*. */
 static inline void
 buffer_add(struct buffer *buffer, struct slice text)
 {
@@ -64,10 +65,13 @@ buffer_add_char(struct buffer *buffer, char byte)
 	buffer_add(buffer, (struct slice) { &byte, 1 });
 }
 
+/* Append the terminated *text*. */
 void buffer_add_text(struct buffer *buffer, const char *text);
+
+/* Append *number* in decimal digits. */
 void buffer_add_unsigned(struct buffer *buffer, unsigned long long number);
 
-/* What was written so far; it is the buffer's. */
+/* Return what was written so far.  The bytes belong to the buffer. */
 struct slice buffer_slice(const struct buffer *buffer);
 
 #endif

@@ -7,31 +7,34 @@
 #include "base/status.h"
 
 /*
- * Texts that came before, and what was found out about them.  What it holds is
- * bounded; when it is full, what came first goes first.
+ * A bounded table from texts to values.  When the table is full, the oldest
+ * entries are dropped first.
  *
- * A text is looked for by a hash under a random key, which nobody can foresee,
- * and then compared whole.
+ * Entries are found by a hash under a random key, so nobody can choose texts
+ * that collide.  Then the whole text is compared.
  */
 struct cache;
 
 /*
- * A cache of at most *cap* bytes, and as little as what is in it.  Returns NULL
- * if there is no memory.  The caller owns it; cache_free() ends it.
+ * Make a cache whose entries, with their texts and values, take at most *cap*
+ * bytes.  Memory is allocated as entries are added.  Returns NULL if there is
+ * no memory.  The caller owns the cache and frees it with cache_free(), which
+ * accepts NULL.
  */
 struct cache *cache_new(size_t cap);
 void cache_free(struct cache *cache);
 
 /*
- * What is known of *text*, or NULL.  It is aligned for any object and valid
- * until the next cache_add().
+ * Return the value of *text*, or NULL if *text* is not in the cache.  The value
+ * is aligned for any object and valid until the next cache_add().
  */
 const void *cache_find(const struct cache *cache, struct slice text);
 
 /*
- * Make room for *size* bytes about *text*, which is not in *cache* yet, and
- * return where they go, aligned for any object.  Returns NULL if that is too
- * much, or there is no memory; then nothing is kept.
+ * Add an entry for *text*, which must not be in *cache* yet, with a value of
+ * *size* bytes.  Returns where the caller writes the value, aligned for any
+ * object; NULL, adding no entry, if the entry alone exceeds the cap or there is
+ * no memory.
  */
 void *cache_add(struct cache *cache, struct slice text, size_t size) MUST_CHECK;
 

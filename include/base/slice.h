@@ -6,15 +6,16 @@
 #include <string.h>
 
 /*
- * Bytes that somebody else owns: a pointer and a length, not terminated.  data
- * is NULL where there is no value at all, which differs from an empty one.
+ * Bytes that the slice does not own: a pointer and a length, not terminated.
+ * *data* is NULL if there is no value at all, which differs from an empty
+ * value.
  */
 struct slice {
 	const char *data;
 	size_t length;
 };
 
-/* The slice of a string literal. */
+/* The slice of a string literal, without its NUL. */
 #define SLICE(literal) \
 	((struct slice) { .data = (literal), .length = sizeof(literal) - 1 })
 
@@ -25,7 +26,10 @@ slice_of(const char *text)
 	return (struct slice) { text, text == NULL ? 0 : strlen(text) };
 }
 
-/* Take the first *length* bytes off *text*, which has as many. */
+/*
+ * Remove the first *length* bytes of *text* and return them.  *text* must have
+ * at least *length* bytes.
+ */
 static inline struct slice
 slice_take(struct slice *text, size_t length)
 {
@@ -37,8 +41,9 @@ slice_take(struct slice *text, size_t length)
 }
 
 /*
- * Take what is before the first *mark*, and the mark itself, off *text*.
- * Returns false, leaving *text* alone, if there is no mark in it.
+ * Remove all bytes up to the first *mark* from *text*, and put the bytes before
+ * the mark into *taken*.  Returns false, changing nothing, if *text* has no
+ * *mark*.
  */
 static inline bool
 slice_take_until(struct slice *text, char mark, struct slice *taken)
@@ -54,7 +59,10 @@ slice_take_until(struct slice *text, char mark, struct slice *taken)
 	return true;
 }
 
-/* Are *a* and *b* the same bytes?  Stops at the first that differs. */
+/*
+ * True if *a* and *b* have the same bytes.  The time depends on where the first
+ * difference is.
+ */
 static inline bool
 slice_equal(struct slice a, struct slice b)
 {
@@ -62,7 +70,7 @@ slice_equal(struct slice a, struct slice b)
 	    (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
-/* Are *a* and *b* equal but for the case of ASCII letters? */
+/* True if *a* and *b* are equal, ignoring the case of ASCII letters. */
 static inline bool
 slice_equal_nocase(struct slice a, struct slice b)
 {
@@ -82,7 +90,7 @@ slice_equal_nocase(struct slice a, struct slice b)
 	return true;
 }
 
-/* May *c* stand in a token, such as a name (tchar of RFC 9110 5.6.2)? */
+/* True if *c* is a tchar (RFC 9110 section 5.6.2). */
 static inline bool
 slice_is_tchar(char c)
 {
@@ -91,21 +99,19 @@ slice_is_tchar(char c)
 	    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
-/* Is *c* white space that may stand around field values (RFC 9110 5.6.3)? */
+/* True if *c* is white space within a line (RFC 9110 section 5.6.3). */
 static inline bool
 slice_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
 
-/* *text* without such white space at its ends. */
+/* Return *text* without the white space at its ends. */
 static inline struct slice
 slice_trim(struct slice text)
 {
-	while (text.length > 0 && slice_is_blank(text.data[0])) {
-		text.data++;
-		text.length--;
-	}
+	while (text.length > 0 && slice_is_blank(text.data[0]))
+		(void)slice_take(&text, 1);
 	while (text.length > 0 && slice_is_blank(text.data[text.length - 1]))
 		text.length--;
 	return text;

@@ -2,9 +2,9 @@
 #define STATUS_H
 
 /*
- * The one error idiom: a fallible function returns an enum status, which the
- * caller must look at, and gives its result through its last parameter.  What a
- * handler returns is the answer to the client; the table in status.c says how.
+ * A function that can fail returns an enum status, which the caller must check,
+ * and gives its result through its last parameter.  The status that a handler
+ * returns decides the answer to the client, by the table in status.c.
  */
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -16,7 +16,7 @@ enum status {
 	STATUS_NO_CONTENT,
 	STATUS_NOT_MODIFIED,
 
-	/* Refusals; the codes are those of the wire contract. */
+	/* Refusals: the client has to change something. */
 	STATUS_BAD_REQUEST,
 	STATUS_TOKEN_MISSING,
 	STATUS_TOKEN_INVALID,
@@ -32,25 +32,25 @@ enum status {
 	STATUS_INVALID,
 	STATUS_IDEMPOTENCY_KEY_REUSED,
 
-	/* Failures of this program, or of the database. */
+	/* Failures of this program or of the database. */
 	STATUS_INTERNAL,
 	STATUS_UNAVAILABLE,
 
-	/* For callers alone: what was looked for is not there. */
+	/* Never answered to a client: the thing asked for does not exist. */
 	STATUS_NONE,
 
 	STATUS_COUNT
 };
 
-/* How a status is told to a client (RFC 9110 section 15, RFC 9457). */
+/* The answer to a client for a status (RFC 9110 section 15, RFC 9457). */
 struct status_answer {
-	unsigned http;	    /* the status code, 100 to 599 */
-	const char *title;  /* RFC 9110's phrase for it */
+	unsigned http;	    /* the HTTP status code, 100 to 599 */
+	const char *title;  /* the phrase of RFC 9110 for it */
 	const char *code;   /* for programs; NULL for a success */
-	const char *detail; /* for people, unless the handler knows better */
+	const char *detail; /* for people; a handler can give another */
 };
 
-/* Return how *status* is answered.  Never NULL; the answer is static. */
+/* Return the answer for *status*: never NULL, and static. */
 const struct status_answer *status_answer(enum status status);
 
 #endif

@@ -6,18 +6,21 @@
 
 #include "base/slice.h"
 
-/* The text of the number that the macro *limit* stands for. */
+/* The number that the macro *limit* is defined as, as a string literal. */
 #define TEXT_OF(limit) TEXT_OF_EXPANDED(limit)
 #define TEXT_OF_EXPANDED(limit) #limit
 
-/* The lower-case hexadecimal digit of *value*, 0 to 15. */
+/* Return the lower-case hexadecimal digit of the low four bits of *value*. */
 static inline char
 text_hex_digit(unsigned value)
 {
 	return "0123456789abcdef"[value & 15];
 }
 
-/* The value of the hexadecimal digit *c*, in either case; -1 if it is none. */
+/*
+ * Return the value of the hexadecimal digit *c*, in either case; -1 if *c* is
+ * no hexadecimal digit.
+ */
 static inline int
 text_hex_value(char c)
 {
@@ -47,10 +50,26 @@ text_write_decimal(uint64_t number, char digits[TEXT_DECIMAL_SIZE])
 }
 
 /*
- * Read *text*, one or more decimal digits and nothing else, into *number*;
- * UINT64_MAX stands for any number from there on.  Returns false, leaving
- * *number* alone, if *text* has another form.
+ * Read *text*, one or more decimal digits and nothing else, into *number*.  A
+ * number above UINT64_MAX is read as UINT64_MAX.  Returns false, leaving
+ * *number* unchanged, if *text* has another form.
  */
 bool text_read_decimal(struct slice text, uint64_t *number);
+
+/*
+ * Read *text*, a number from *min* to *max* in decimal digits without leading
+ * zeros, into *number*.  Returns false, leaving *number* alone, if *text* has
+ * another form or the number is out of range.
+ */
+bool text_read_number(
+    struct slice text, uint64_t min, uint64_t max, uint64_t *number);
+
+/*
+ * Find what is wrong with *text* as the value of a setting: invalid UTF-8,
+ * U+FFFD, which the issuer cannot tell from invalid UTF-8, or white space or a
+ * control character at either end.  Returns a static text such as "has ...",
+ * or NULL if nothing is wrong.
+ */
+const char *text_problem(struct slice text);
 
 #endif

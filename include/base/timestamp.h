@@ -9,32 +9,41 @@
  */
 #define TIMESTAMP_SECOND INT64_C(1000000)
 
-/* The bytes timestamp_write() and timestamp_write_seconds() write. */
+/* The bytes that timestamp_write() and timestamp_write_seconds() write. */
 #define TIMESTAMP_LENGTH 27
 #define TIMESTAMP_SECONDS_LENGTH 20
 
-/* A point in time, taken apart in UTC. */
+/* A point in time as date and time of day, in UTC. */
 struct timestamp_parts {
-	unsigned year; /* 1970 to 9999 */
-	unsigned month, day, hour, minute, second;
+	unsigned year;	/* 1970 to 9999 */
+	unsigned month; /* 1 to 12 */
+	unsigned day;	/* 1 to 31 */
+	unsigned hour, minute, second;
 	unsigned microsecond;
 };
 
-/* Now. */
+/* Return the current time. */
 int64_t timestamp_now(void);
 
-/* Microseconds from some point on, for durations: nobody sets this clock. */
+/*
+ * Return the microseconds since an unspecified start.  For durations: setting
+ * the system's time does not change this clock.
+ */
 int64_t timestamp_monotonic(void);
 
-/* Take *time*, which lies between 1970 and 9999, apart, and back. */
-struct timestamp_parts timestamp_split(int64_t time);
+/*
+ * Convert *time_us*, which must lie within the years 1970 to 9999, to its
+ * parts, and back.
+ */
+struct timestamp_parts timestamp_split(int64_t time_us);
 int64_t timestamp_join(const struct timestamp_parts *parts);
 
 /*
- * Write *time* as RFC 3339 has it, 2026-11-23T10:30:00.123456Z or, without
- * the fraction, 2026-11-23T10:30:00Z.  Not terminated.
+ * Write *time_us* as in RFC 3339: 2026-11-23T10:30:00.123456Z or, with whole
+ * seconds, 2026-11-23T10:30:00Z.  Not terminated.
  */
-void timestamp_write(int64_t time, char out[TIMESTAMP_LENGTH]);
-void timestamp_write_seconds(int64_t time, char out[TIMESTAMP_SECONDS_LENGTH]);
+void timestamp_write(int64_t time_us, char out[TIMESTAMP_LENGTH]);
+void timestamp_write_seconds(
+    int64_t time_us, char out[TIMESTAMP_SECONDS_LENGTH]);
 
 #endif

@@ -7,25 +7,26 @@
 #include "base/slice.h"
 
 /*
- * Take the first code point off *text* into *point*.  Returns false, leaving
- * *text* alone, if it is empty or does not begin with a well-formed sequence:
- * no overlong forms, no surrogates, nothing past U+10FFFF (RFC 3629).
+ * Remove the first code point from *text* and put it into *point*.  Returns
+ * false, changing nothing, if *text* is empty or does not begin with a
+ * well-formed sequence.  Overlong forms, surrogates and code points above
+ * U+10FFFF are not well-formed (RFC 3629).
  */
 bool utf8_next(struct slice *text, uint32_t *point);
 
-/* Is *text* well-formed from beginning to end? */
+/* True if all of *text* is well-formed UTF-8. */
 bool utf8_valid(struct slice text);
 
-/* The number of code points in *text*, which must be valid. */
+/* Return the number of code points in *text*, which must be valid. */
 size_t utf8_length(struct slice text);
 
-/* Has *point* Unicode's property White_Space? */
+/* True if *point* has the Unicode property White_Space. */
 bool utf8_white_space(uint32_t point);
 
 /*
- * Can a reader see *point*?  Not if it has one of Unicode's properties
- * White_Space and Default_Ignorable_Code_Point, or is U+2800, the Braille
- * pattern without a dot.
+ * True if a reader can see *point*.  Invisible are the code points with the
+ * Unicode property White_Space or Default_Ignorable_Code_Point, and U+2800, the
+ * Braille pattern without dots.
  */
 bool utf8_visible(uint32_t point);
 

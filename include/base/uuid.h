@@ -14,16 +14,16 @@ struct uuid {
 };
 
 /*
- * Make the UUIDv7 of *now* (microseconds since 1970): the milliseconds, then
- * in rand_a the fraction of the millisecond in 4096ths (RFC 9562 section 6.2,
- * method 3), then random bits.  STATUS_INTERNAL if the kernel has no random
- * bytes to give.
+ * Make a UUIDv7 (RFC 9562 section 5.7) for the time *now_us*, in microseconds
+ * since 1970: the milliseconds, then in rand_a the fraction of the millisecond
+ * in 4096ths (section 6.2, method 3), then random bits.  STATUS_INTERNAL if the
+ * kernel gives no random bytes.
  */
-enum status uuid_v7(int64_t now, struct uuid *uuid) MUST_CHECK;
+enum status uuid_v7(int64_t now_us, struct uuid *uuid) MUST_CHECK;
 
 /*
- * Read *text*: 8-4-4-4-12 hexadecimal digits, lower case only.
- * STATUS_INVALID for anything else.
+ * Read *text*: 8-4-4-4-12 hexadecimal digits, in lower case only.
+ * STATUS_INVALID if *text* has another form.
  */
 enum status uuid_read(struct slice text, struct uuid *uuid) MUST_CHECK;
 

@@ -9,16 +9,16 @@
 #include "http/response.h"
 
 /*
- * One request and the answer to it.  There is no database and no secret in
- * here: a handler that needs one takes it as a parameter, so that the type of
- * a function says what it can reach.
+ * One request and the answer to it, without the database or a secret.  A
+ * handler that needs the database or a secret takes it as a parameter, so the
+ * type of a function says what the function can reach.
  */
 struct exchange {
 	struct arena *arena; /* lives as long as the exchange */
 	const struct request *request;
-	struct target target; /* the request's, taken apart */
-	struct slice id; /* the raw segment for "{id}"; data NULL if none */
-	int64_t now_us;	 /* when the request began: microseconds since 1970 */
+	struct target target; /* the parts of the request's target */
+	struct slice id;      /* the raw segment at "{id}"; data NULL if none */
+	int64_t now_us;	      /* the start of the request, since 1970 */
 	struct response response;
 };
 

@@ -11,38 +11,43 @@
 
 /*
  * FastCGI, by libfcgi: one connection and one request at a time, on the
- * listening socket that whoever started us left as descriptor 0.
+ * listening socket that is descriptor 0 when the program starts.
  */
 struct fcgi;
 
 /*
- * STATUS_INVALID if descriptor 0 is no listening socket; STATUS_INTERNAL if
- * there is no memory or no descriptor.  Either way *fcgi* is left alone.  On
- * STATUS_OK the caller owns *fcgi*; fcgi_free(), for which NULL will do, ends
- * it.
+ * STATUS_OK: the caller owns *fcgi* and frees it with fcgi_free(), which
+ * accepts NULL.  STATUS_INVALID if descriptor 0 is no listening socket;
+ * STATUS_INTERNAL if there is no memory or no descriptor.  On failure *fcgi* is
+ * unchanged.
  */
 enum status fcgi_new(struct fcgi **fcgi) MUST_CHECK;
 void fcgi_free(struct fcgi *fcgi);
 
 /*
- * Wait for a connection, with the signal mask *mask* meanwhile.  False if a
- * signal came first.  Of several processes that wait, the kernel wakes one for
- * each connection (now and then another, too).  Twice a second true without a
- * connection, to find one whose process was killed before it took it.
+ * Wait for a connection, with the signal mask *mask* during the wait.  Returns
+ * false if a signal arrived first.
+ *
+ * Can return true although no connection is waiting: the kernel now and then
+ * wakes more than one process for a connection; and each call returns after
+ * half a second, to look for connections whose process was killed before it
+ * accepted them.
  */
 bool fcgi_wait(const struct fcgi *fcgi, const sigset_t *mask);
 
 /*
- * Take the next request, if there is one.  Its body is in *arena*, all else in
- * *fcgi*, where it is valid until fcgi_finish().  Does not wait for a
- * connection: STATUS_NONE if none is there, or what came is no request.
+ * Accept a connection and read its request.  The body is in *arena*; all else
+ * belongs to *fcgi* and is valid until fcgi_finish().  Does not wait for a
+ * connection: STATUS_NONE if no connection is waiting, or what was sent is not
+ * a request.
  */
 enum status fcgi_accept(
     struct fcgi *fcgi, struct arena *arena, struct request *request) MUST_CHECK;
 
 /*
- * Send *answer*, header and body as CGI has them, and end the request.  An
- * answer that nobody takes any more is dropped.
+ * Send *answer*, a CGI header and body (RFC 3875 section 6), and close the
+ * connection.  If the web server does not take the answer in time, the rest is
+ * dropped.
  */
 void fcgi_finish(struct fcgi *fcgi, struct slice answer);
 

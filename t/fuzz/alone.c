@@ -1,14 +1,13 @@
-/*
- * Runs a fuzz target on files, once each, where there is no libFuzzer.
- */
+/* Runs a fuzz target once on each file, without libFuzzer. */
+
 #include <dirent.h>
 
 #include "fuzz.h"
 
-static unsigned long files;
+static unsigned long file_count;
 
 static void
-run(const char *path)
+run_file(const char *path)
 {
 	FILE *file = fopen(path, "rb");
 	static uint8_t room[1 << 20];
@@ -19,13 +18,13 @@ run(const char *path)
 		return;
 	size = fread(room, 1, sizeof(room), file);
 	(void)fclose(file);
-	/* A block of its own, so that reading past it is seen. */
+	/* In memory of its own, so that sanitizers find reads after its end. */
 	data = malloc(size);
 	if (size > 0)
 		memcpy(data, room, size);
 	(void)LLVMFuzzerTestOneInput(data, size);
 	free(data);
-	files++;
+	file_count++;
 }
 
 int
@@ -37,7 +36,7 @@ main(int argc, char *argv[])
 		char path[4096];
 
 		if (folder == NULL) {
-			run(argv[i]);
+			run_file(argv[i]);
 			continue;
 		}
 		while ((entry = readdir(folder)) != NULL) {
@@ -45,10 +44,10 @@ main(int argc, char *argv[])
 				continue;
 			(void)snprintf(path, sizeof(path), "%s/%s", argv[i],
 			    entry->d_name);
-			run(path);
+			run_file(path);
 		}
 		(void)closedir(folder);
 	}
-	printf("%lu files\n", files);
-	return files == 0;
+	printf("%lu files\n", file_count);
+	return file_count == 0;
 }

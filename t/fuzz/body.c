@@ -1,14 +1,16 @@
 /*
- * Goal: no body of any bytes is a 500, and what is not JSON in UTF-8 gets no
- * further than 400.
+ * Goal: no body leads to a 500, and a body that is not JSON in UTF-8 is
+ * answered with 400.
  *
- * Input: 'p' POST, 'u' PUT or 'c' complete, then the body.
+ * Input: one byte, 'p' for POST, 'u' for PUT or 'c' for PATCH .../complete;
+ * then the body.
  */
+
 #include <iconv.h>
 
 #include "fuzz.h"
 
-/* Told without utf8.c. */
+/* True if *text* is UTF-8, decided by iconv() instead of utf8.c. */
 static bool
 is_utf8(const char *text, size_t length)
 {

@@ -1,7 +1,8 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-/* What the fuzz targets share: settings, a right token, and a request's way. */
+/* Shared by the fuzz targets: settings, a valid token, and the program's parts.
+ */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -21,14 +22,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What must never happen: a finding, as a crash is. */
-#define never(condition)                                                      \
-	do {                                                                  \
-		if (condition) {                                              \
-			fprintf(stderr, "%s:%d: it happened: %s\n", __FILE__, \
-			    __LINE__, #condition);                            \
-			abort();                                              \
-		}                                                             \
+/* Abort if *condition* is true, which libFuzzer reports as it does a crash. */
+#define never(condition)                                                 \
+	do {                                                             \
+		if (condition) {                                         \
+			fprintf(stderr, "%s:%d: must not be true: %s\n", \
+			    __FILE__, __LINE__, #condition);             \
+			abort();                                         \
+		}                                                        \
 	} while (0)
 
 #define FUZZ_SECRET "0123456789abcdef0123456789abcdef"
@@ -52,7 +53,7 @@ static const struct settings fuzz_settings = {
 	.db_defaults_file = "",
 };
 
-/* Append *size* bytes as base64url to *out* and return what follows. */
+/* Write *size* bytes as base64url to *out* and return the position after it. */
 static inline char *
 fuzz_base64url(char *out, const uint8_t *bytes, size_t size)
 {
@@ -76,7 +77,7 @@ fuzz_base64url(char *out, const uint8_t *bytes, size_t size)
 	return out;
 }
 
-/* The token of *header* and *payload*, signed; the caller frees it. */
+/* Return the signed token of *header* and *payload*; the caller frees it. */
 static inline char *
 fuzz_sign(const uint8_t *header, size_t header_size, const uint8_t *payload,
     size_t payload_size, const char *secret)
@@ -98,7 +99,7 @@ fuzz_sign(const uint8_t *header, size_t header_size, const uint8_t *payload,
 	return token;
 }
 
-/* "Bearer" and a right token of FUZZ_USER, made anew once it is old. */
+/* Return "Bearer" and a valid token of FUZZ_USER; a new token each hour. */
 static inline const char *
 fuzz_authorization(void)
 {
@@ -123,6 +124,7 @@ fuzz_authorization(void)
 	return field;
 }
 
+/* Return the arena that all runs share. */
 static inline struct arena *
 fuzz_arena(void)
 {
@@ -133,7 +135,7 @@ fuzz_arena(void)
 	return arena;
 }
 
-/* The tokens that were verified, and not many of them, so that some go. */
+/* Return the cache of verified tokens: small, so that entries are dropped. */
 static inline struct cache *
 fuzz_tokens(void)
 {
@@ -144,7 +146,7 @@ fuzz_tokens(void)
 	return tokens;
 }
 
-/* A database that is always away: what would ask it is 503. */
+/* Return a database that cannot be reached: requests that need it are 503. */
 static inline struct db *
 fuzz_db(void)
 {
@@ -166,7 +168,7 @@ fuzz_db(void)
 	return db;
 }
 
-/* Is *out* a whole answer?  Returns its status. */
+/* Check that *out* is a complete answer, and return its status. */
 static inline unsigned
 fuzz_status(const struct buffer *out)
 {
@@ -178,7 +180,7 @@ fuzz_status(const struct buffer *out)
 	never(answer.length < 20 || memcmp(answer.data, "Status: ", 8) != 0);
 	never(
 	    (body = memmem(answer.data, answer.length, "\r\n\r\n", 4)) == NULL);
-	/* No byte of the request has made a line of its own. */
+	/* The request could not add a line to the header. */
 	for (const char *at = answer.data; at < body; at++) {
 		never((unsigned char)*at < ' ' && *at != '\r' && *at != '\n');
 		never(*at == '\n' && at[-1] != '\r');

@@ -1,12 +1,13 @@
 /*
- * Goal: no bytes on the workers' socket are answered with 500 or half an
- * answer, or keep a worker; and none but those of __assert_fail() below end
- * one.
+ * Goal: no bytes on the workers' socket lead to a 500, to an incomplete answer,
+ * to a worker that hangs, or to one that dies, except as in __assert_fail()
+ * below.
  *
- * Input: 'R' and bytes as they are; 'P' and lines NAME=value, an empty line and
- * a body, which are put into FastCGI records here ("@" for the value of
- * HTTP_AUTHORIZATION stands for a right token).
+ * Input: 'R' and bytes that are sent unchanged; or 'P', lines NAME=value, an
+ * empty line and a body, which are sent as FastCGI records.  The value "@"
+ * stands for a valid Authorization.
  */
+
 #include <setjmp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,28 +18,29 @@
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-static struct fcgi *fcgi; /* the worker's */
-static sigjmp_buf anew;
+static struct fcgi *fcgi;      /* of the worker */
+static sigjmp_buf worker_died; /* where a worker that died is replaced */
 
 void __assert_fail(const char *assertion, const char *file, unsigned line,
     const char *function);
 
 /*
- * A peer can say that a parameter is gigabytes long, and libfcgi 2.4.2 ends the
- * process if there is no memory for that.  We have no say in it; the master
- * puts another worker in its place (t/long/fuzz.t), and so do we.
+ * A peer can send a parameter length of gigabytes.  If there is no memory for
+ * it, libfcgi 2.4.2 ends the process by an assertion.  The program cannot
+ * prevent that; the master starts another worker (t/long/fuzz.t), and so does
+ * serve().
  */
 void
 __assert_fail(const char *assertion, const char *file, unsigned line,
     const char *function)
 {
 	if (strcmp(file, "fcgiapp.c") == 0 && strcmp(function, "Malloc") == 0)
-		siglongjmp(anew, 1);
+		siglongjmp(worker_died, 1);
 	fprintf(stderr, "%s:%u: %s: %s\n", file, line, function, assertion);
 	abort();
 }
 
-/* What a worker has: a listening socket as descriptor 0. */
+/* Make descriptor 0 a listening socket, as a worker has it. */
 static void
 listen_on_stdin(void)
 {
@@ -54,14 +56,14 @@ listen_on_stdin(void)
 	(void)close(fd);
 }
 
-/* A worker takes what is waiting, and answers. */
+/* Accept the waiting connection and answer it, as a worker does. */
 static void
 serve(struct arena *arena)
 {
 	struct buffer out = buffer_in(arena);
 	struct request request;
 
-	if (sigsetjmp(anew, 0) != 0) {
+	if (sigsetjmp(worker_died, 0) != 0) {
 		fcgi_free(fcgi);
 		fcgi = NULL;
 		return;
@@ -76,6 +78,7 @@ serve(struct arena *arena)
 	}
 }
 
+/* Append a FastCGI record for request 1. */
 static void
 add_record(
     struct buffer *out, unsigned char type, const void *data, size_t size)
@@ -87,6 +90,7 @@ add_record(
 	buffer_add(out, (struct slice) { data, size });
 }
 
+/* Append the length of a name or value, in four bytes. */
 static void
 add_length(struct buffer *out, size_t length)
 {
@@ -96,9 +100,10 @@ add_length(struct buffer *out, size_t length)
 	buffer_add(out, (struct slice) { bytes, 4 });
 }
 
-/* Put the lines into records. */
+/* Write the lines and the body from *at* to *end* as FastCGI records. */
 static void
-frame(struct buffer *out, struct arena *arena, const char *at, const char *end)
+write_request(
+    struct buffer *out, struct arena *arena, const char *at, const char *end)
 {
 	static const char begin[8] = { 0, 1, 0, 0, 0, 0, 0, 0 };
 	struct buffer parameters = buffer_in(arena);
@@ -149,7 +154,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > 65536)
 		return -1;
 	if (data[0] == 'P')
-		frame(&stream, arena, (const char *)data + 1,
+		write_request(&stream, arena, (const char *)data + 1,
 		    (const char *)data + size);
 	else
 		buffer_add(&stream,

@@ -1,20 +1,23 @@
 /*
- * Goal: what auth_identify() does, and how long it takes, says nothing of how
- * much of a signature is right, though the right one has come before and is
- * remembered.
+ * Goal: neither the instructions nor the time of auth_identify() depend on how
+ * much of a signature is correct, although the cache holds the token with the
+ * correct signature.
  *
- * "timing ways" verifies signatures that are right up to some character, and
- * such as are wrong in one alone, each in a process of its own, whose number it
- * prints.  Run it under callgrind, which counts what verify() does.
+ * "timing ways" verifies signatures that are correct up to some character, and
+ * signatures with a single wrong character, each in a process of its own, and
+ * prints the process ids.  Run it under callgrind, which counts the
+ * instructions of verify().
  *
- * "timing times COUNT" verifies two, one wrong in each character and one in the
- * last alone, in turn by lot, COUNT times, and prints how much longer the
- * second took.  Run it often: where the loader puts things makes a difference
- * too, of up to a nanosecond, another one in each process.
+ * "timing times COUNT" verifies two signatures COUNT times, in random order:
+ * one with all characters wrong, and one with only the last wrong.  It prints
+ * how much longer the second one took.  Run it often: the addresses that the
+ * loader chooses make a difference too, of up to a nanosecond, which varies
+ * from process to process.
  *
- * With "leak" behind that, an ordinary comparison comes after it, to see that
- * this would be seen.
+ * With "leak" as the last argument, an ordinary comparison is added, to show
+ * that a leak would be found.
  */
+
 #include <sys/wait.h>
 
 #include <openssl/rand.h>
@@ -25,23 +28,23 @@
 #define NOW 1800000000
 #define SIGNATURE_LENGTH 43
 
-/* "Bearer", and a token that is right up to its signature, which is written
- * over. */
+/* "Bearer" and a valid token.  The signature is overwritten by each test. */
 static char field[1024] = "Bearer ";
 static size_t field_length;
-static char *signature; /* in it */
-static char right[SIGNATURE_LENGTH + 1];
-static char wrong[SIGNATURE_LENGTH + 1]; /* in each character */
+static char *signature; /* within *field* */
+static char correct[SIGNATURE_LENGTH + 1];
+static char wrong[SIGNATURE_LENGTH + 1]; /* each character is wrong */
 static bool leaks;
-static struct cache *tokens; /* where the right one is, from the beginning */
-static struct token_policy policy; /* with one secret alone */
+static struct cache *tokens; /* holds the valid token from the beginning */
+static struct token_policy policy; /* with a single secret */
 
 /*
- * Another character of the same kind, so that decoding it is no different: what
- * the attacker sends is no secret.  '\0' if there is none.
+ * Return another character of the same kind as *c*, which base64url_decode()
+ * decodes by the same instructions: how the attacker's own characters are
+ * decoded reveals no secret.  '\0' if there is none.
  */
 static char
-another(char c, bool last)
+other_character(char c, bool last)
 {
 	/* The last of 43 characters holds four bits. */
 	static const char *const kinds[2][3] = {
@@ -61,8 +64,8 @@ another(char c, bool last)
 }
 
 /*
- * Make the token, one that has such another for each of its signature's; the
- * first there is behind number *serial*.
+ * Make the token.  Its signature must have an other_character() for each of its
+ * characters, so try one serial number after the other, from *serial* + 1.
  */
 static void
 make_token(unsigned serial)
@@ -86,15 +89,15 @@ make_token(unsigned serial)
 		memcpy(field + 7, made, strlen(made));
 		free(made);
 		signature = field + field_length - SIGNATURE_LENGTH;
-		memcpy(right, signature, SIGNATURE_LENGTH);
+		memcpy(correct, signature, SIGNATURE_LENGTH);
 		for (i = 0; i < SIGNATURE_LENGTH; i++)
-			if ((wrong[i] = another(
-				 right[i], i + 1 == SIGNATURE_LENGTH)) == '\0')
+			if ((wrong[i] = other_character(correct[i],
+				 i + 1 == SIGNATURE_LENGTH)) == '\0')
 				break;
 	} while (i < SIGNATURE_LENGTH);
 }
 
-/* How not to do it. */
+/* Not in constant time. */
 static __attribute__((noinline)) bool
 ordinary_compare(const char *a, const char *b)
 {
@@ -105,7 +108,7 @@ ordinary_compare(const char *a, const char *b)
 }
 
 static enum status
-judge(struct arena *arena)
+identify(struct arena *arena)
 {
 	const struct current_user *user;
 	struct token_refusal refusal;
@@ -114,12 +117,13 @@ judge(struct arena *arena)
 	    (struct slice) { field, field_length }, NOW, &refusal, &user);
 }
 
+/* What is measured. */
 static __attribute__((noinline)) enum status
 verify(struct arena *arena)
 {
-	enum status status = judge(arena);
+	enum status status = identify(arena);
 
-	if (leaks && ordinary_compare(signature, right))
+	if (leaks && ordinary_compare(signature, correct))
 		status = STATUS_OK;
 	return status;
 }
@@ -129,8 +133,9 @@ verify(struct arena *arena)
 #define CASES (2 * SIGNATURE_LENGTH + 1)
 
 /*
- * Write signature number *n*: the first *n* characters right, the others wrong;
- * from SIGNATURE_LENGTH + 1 on, one alone wrong.  Returns what to call it.
+ * Write signature *n*: up to SIGNATURE_LENGTH with the first *n* characters
+ * correct and the others wrong; after that with a single wrong character.
+ * Returns the name of the case.
  */
 static const char *
 set_signature(size_t n)
@@ -138,12 +143,12 @@ set_signature(size_t n)
 	static char name[64];
 
 	if (n <= SIGNATURE_LENGTH) {
-		memcpy(signature, right, n);
+		memcpy(signature, correct, n);
 		memcpy(signature + n, wrong + n, SIGNATURE_LENGTH - n);
 		(void)snprintf(name, sizeof(name), "%zu right", n);
 	} else {
 		n -= SIGNATURE_LENGTH + 1;
-		memcpy(signature, right, SIGNATURE_LENGTH);
+		memcpy(signature, correct, SIGNATURE_LENGTH);
 		signature[n] = wrong[n];
 		(void)snprintf(name, sizeof(name), "only %zu wrong", n);
 	}
@@ -151,19 +156,20 @@ set_signature(size_t n)
 }
 
 /*
- * Each in a process of its own, all of which begin with the same memory: where
- * malloc() finds room depends on what it gave before.
+ * Verify each signature in a process of its own.  All of them begin with the
+ * same memory, because what malloc() does depends on earlier allocations.
  */
 static int
 show_ways(void)
 {
 	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 
-	/* What is made once is made now, standard output's buffer too. */
+	/* Let everything that is allocated once be allocated now, the buffer of
+	 * standard output too. */
 	printf("# process, signature\n");
 	for (size_t n = 0; n < CASES; n++) {
 		(void)set_signature(n);
-		(void)judge(arena);
+		(void)identify(arena);
 		arena_reset(arena);
 	}
 	for (size_t n = 0; n < CASES; n++) {
@@ -208,9 +214,9 @@ by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* By lot, as it would come from a fair coin. */
+/* Return 0 or 1 at random. */
 static unsigned
-lot(void)
+toss_coin(void)
 {
 	static uint64_t state;
 
@@ -222,7 +228,7 @@ lot(void)
 	return state >> 40 & 1;
 }
 
-/* The signatures compared: wrong everywhere, and at its end. */
+/* The two signatures: wrong everywhere, and wrong at the end. */
 static char compared[2][SIGNATURE_LENGTH];
 static unsigned swapped;
 
@@ -231,7 +237,7 @@ measure(struct arena *arena, unsigned which)
 {
 	uint64_t start;
 
-	/* What comes before is the same for both, to the instruction. */
+	/* Up to here the instructions are the same for both. */
 	memcpy(signature, compared[which ^ swapped], SIGNATURE_LENGTH);
 	start = nanoseconds();
 	(void)verify(arena);
@@ -243,8 +249,8 @@ measure(struct arena *arena, unsigned which)
 static int
 show_times(unsigned long count)
 {
-	/* What is slower than so many of a hundred, most often because of
-	 * somebody else on the machine, is left out. */
+	/* Times above these percentiles of the pilot are left out: most are
+	 * caused by other processes on the machine. */
 	static const unsigned percent[] = { 50, 75, 90 };
 	enum { CUTS = sizeof(percent) / sizeof(percent[0]), PILOT = 5000 };
 	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
@@ -257,12 +263,12 @@ show_times(unsigned long count)
 		memcpy(compared[i ^ swapped], signature, SIGNATURE_LENGTH);
 	}
 	for (size_t i = 0; i < PILOT; i++)
-		(void)measure(arena, lot());
+		(void)measure(arena, toss_coin());
 	for (size_t i = 0; i < PILOT; i++)
-		pilot[i] = measure(arena, lot());
+		pilot[i] = measure(arena, toss_coin());
 	qsort(pilot, PILOT, sizeof(pilot[0]), by_size);
 	while (count-- > 0) {
-		unsigned which = lot();
+		unsigned which = toss_coin();
 		double time = measure(arena, which);
 
 		for (size_t c = 0; c < CUTS; c++)
@@ -281,9 +287,9 @@ show_times(unsigned long count)
 }
 
 /*
- * The program's random numbers.  The key of the cache's hash is among them;
- * with another at each run, another token would now and then meet the right one
- * in its bucket, by chance.
+ * Replaces the random numbers of the program, among them the key of the cache's
+ * hash.  With a random key, a wrong token could by chance fall into the bucket
+ * of the valid token in some runs.
  */
 int
 RAND_bytes(unsigned char *bytes, int count)
@@ -292,14 +298,14 @@ RAND_bytes(unsigned char *bytes, int count)
 	return 1;
 }
 
-/* Have the right token come once. */
+/* Put the valid token into the cache. */
 static void
-remember_right(void)
+remember_token(void)
 {
 	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 
 	(void)set_signature(SIGNATURE_LENGTH);
-	never(judge(arena) != STATUS_OK);
+	never(identify(arena) != STATUS_OK);
 	arena_free(arena);
 }
 
@@ -310,13 +316,14 @@ main(int argc, char *argv[])
 
 	policy = fuzz_settings.policy;
 	policy.secrets.count = 1;
-	/* In what chance has a part, such as the place that the cache has for
-	 * a token, each process that is timed is to have its own. */
+	/* Each process that is timed has a token of its own, so that what
+	 * depends on the token by chance, such as its bucket in the cache,
+	 * varies. */
 	times = argc > 2 && strcmp(argv[1], "times") == 0;
 	make_token(times ? (unsigned)getpid() * 1000 : 0);
 	tokens = cache_new((size_t)1024 * 1024);
 	never(tokens == NULL);
-	remember_right();
+	remember_token();
 	leaks = argc > 1 && strcmp(argv[argc - 1], "leak") == 0;
 	if (times)
 		return show_times(strtoul(argv[2], NULL, 10));

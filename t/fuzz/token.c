@@ -1,16 +1,17 @@
 /*
- * Goal: no bytes pass for a token but those that one of the secrets signed and
- * whose claims are all as they must be; and one that was believed before is
- * answered as if it had not been, at any time.
+ * Goal: only a token that is signed with one of the secrets and has valid
+ * claims is accepted.  At any later time, a remembered token gets the same
+ * answer as one that is verified again.
  *
- * Input: 'R' and a token as it is; 'S' (or 'T', the older secret) and a header,
- * a NUL and a payload, which are encoded and signed here.
+ * Input: 'R' and a token that is used unchanged; or 'S' (or 'T' for the older
+ * secret), a header, a NUL and a payload, which are encoded and signed here.
  */
+
 #include "fuzz.h"
 
 #define NOW 1800000000
 
-/* Is *token* signed with *secret*?  Told without libjwt. */
+/* True if *token* is signed with *secret*, decided without libjwt. */
 static bool
 signed_with(const char *token, size_t length, const char *secret)
 {
@@ -29,7 +30,7 @@ signed_with(const char *token, size_t length, const char *secret)
 	    memcmp(last + 1, text, strlen(text)) == 0;
 }
 
-/* Does what is remembered of *token* differ from what is found out of it? */
+/* Check that the cache answers for *token* as token_verify() does. */
 static void
 check_memory(
     struct slice token, enum status verified, const struct token_claims *claims)
@@ -54,7 +55,7 @@ check_memory(
 		    token, times[i], &recall_refusal, &recalled);
 
 		if (recall == STATUS_NONE)
-			continue; /* too long to be remembered */
+			continue; /* too long for the cache */
 		never(recall != status);
 		never(refusal.reason != recall_refusal.reason);
 		never(status == STATUS_OK &&

@@ -1,8 +1,9 @@
 /*
- * The program's verdict on tokens: reads lines, "now" in seconds and a token in
- * hexadecimal digits, and writes a line for each, the HTTP code's name or "ok"
- * and why.
+ * Verifies tokens as the program does.  Reads lines: the time in seconds, a
+ * space, and a token in hexadecimal digits.  Writes one line for each: "ok" and
+ * the user, or the number of the status and the reason, separated by a tab.
  */
+
 #include "fuzz.h"
 
 int
@@ -10,7 +11,8 @@ main(void)
 {
 	static char line[1 << 20];
 	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
-	/* The other verifier knows one secret, and one leeway for all times. */
+	/* The verifier that this one is compared with has one secret, and one
+	 * leeway for all claims. */
 	struct token_policy policy = fuzz_settings.policy;
 
 	policy.leeway = 0;

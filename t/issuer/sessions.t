@@ -107,7 +107,7 @@ my $frontend = $stack->frontend;
 my ($uri) = $stack->read('etc/settings.env') =~ /^ISSUER_DATABASE=(.*)$/m;
 local $ENV{DATABASE} = $uri =~ s/\A(['"])(.*)\1\z/$2/r;
 my $script = q{
-	import { createDatabase } from "./issuer/auth.js";
+	import { createDatabase } from "./issuer/database.js";
 	import { startPurge } from "./issuer/purge.js";
 	const pool = createDatabase(process.env.DATABASE);
 	const stop = startPurge(pool, 50);

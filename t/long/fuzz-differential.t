@@ -28,8 +28,8 @@ my %explained = (
 	'form: a segment is not base64url' =>
 	    'it decodes leniently: padding, other letters, non-canonical ends (RFC 7515 section 2)',
 	'form: not three segments' => 'it takes an empty one',
-	'form: the signature is not 32 bytes' => 'it decodes a signature leniently',
-	'form: empty or longer than 4096 bytes' => 'it has no limit',
+	'form: signature is not 32 bytes' => 'it decodes a signature leniently',
+	'form: token is empty or longer than 4096 bytes' => 'it has no limit',
 	'header: not JSON' => 'its JSON parser takes members twice and bytes that are no UTF-8',
 	'header: not an object' => 'the contract wants one',
 	'header: typ is not JWT' => 'it does not look at typ',
@@ -37,29 +37,31 @@ my %explained = (
 	'header: has crit, b64, zip or cty' =>
 	    'it inflates zip, ignores b64 and cty, and knows no crit (RFC 7515 section 4.1.11)',
 	'payload: not JSON' => 'its JSON parser takes members twice, U+0000 and lone surrogates',
-	'libjwt: does not take it' => 'it takes numbers that are too large',
+	'libjwt: refuses the token' => 'it takes numbers that are too large',
 	'payload: not an object' => 'it is told to decode it, not that it be an object',
 	(
-		map { ("claims: no $_, or no string" =>
+		map { ("claims: no $_, or $_ is not a string" =>
 			    'it is told that these be there, not of what type') }
 		    qw(iss sub jti user_id user_email)
 	),
 	(
-		map { ("claims: no $_, or no integer" =>
+		map { ("claims: no $_, or $_ is not an integer" =>
 			    'it takes fractions, exponents and strings of digits') } qw(exp iat)
 	),
-	'claims: no aud, or no string or strings' => 'it takes an array of anything',
-	'claims: nbf is no integer' => 'it takes fractions and strings of digits',
+	'claims: no aud, or aud is not a string or strings' => 'it takes an array of anything',
+	'claims: nbf is not an integer' => 'it takes fractions and strings of digits',
 	'claims: iat is in the future' => 'its comparison is of another kind of number',
 	'claims: nbf is in the future' => 'likewise',
-	'claims: expired' => 'it takes exp as a floating-point number, or exp equal to now',
-	'claims: lives longer than allowed' => 'it knows no longest lifetime',
-	'claims: another iss' => 'equal to it, as numbers and strings are one to Perl',
-	'claims: another aud' => 'likewise',
-	'claims: user_id is none' => 'a rule of ours',
-	'claims: user_id is not sub' => 'a rule of ours',
-	'claims: jti is empty or too long' => 'a rule of ours',
-	'claims: user_email is empty or too long' => 'a rule of ours',
+	'claims: exp is in the past' => 'it takes exp as a floating-point number, or exp equal to now',
+	'claims: exp - iat is longer than JWT_MAX_LIFETIME' => 'it knows no longest lifetime',
+	'claims: iss is not the configured issuer' => 'equal: numbers and strings are one to Perl',
+	'claims: aud lacks the configured audience' => 'likewise',
+	'claims: user_id is empty or longer than 64 bytes' => 'a rule of ours',
+	'claims: user_id has a character outside A-Z a-z 0-9 - . _ ~' => 'a rule of ours',
+	'claims: user_id is . or ..' => 'a rule of ours',
+	'claims: user_id and sub differ' => 'a rule of ours',
+	'claims: jti is empty or longer than 255 bytes' => 'a rule of ours',
+	'claims: user_email is empty or longer than 320 bytes' => 'a rule of ours',
 );
 
 sub any { $_[rand @_] }

@@ -116,7 +116,7 @@ for (['JWT_ISUER', 'JWT_ISSUER'], ['BETTER_AUTH_SERCET', 'BETTER_AUTH_SECRET'],
 	is($exit, 0, "$name: no fault");
 	is($err,
 		      "todo-fcgi: warning: $name: no setting has this name"
-		    . ($meant ? "; is meant: $meant" : '')
+		    . ($meant ? "; did you mean $meant?" : '')
 		    . "\n", 'but a warning');
 }
 is(

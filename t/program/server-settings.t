@@ -252,7 +252,8 @@ sub issuer_migrates {
 	my ($uri) = $stack->read('etc/settings.env') =~ /^ISSUER_DATABASE=['"]?([^'"\n]*)/m;
 	local $ENV{URI} = $uri =~ s{/better_auth\?}{/$database?}r;
 	($out, $status) = shell(qq{cd '$frontend' && ./node --input-type=module -e '
-	    import { createAuth, createDatabase, migrate } from "./issuer/auth.js";
+	    import { createAuth, migrate } from "./issuer/auth.js";
+	    import { createDatabase } from "./issuer/database.js";
 	    const pool = createDatabase(process.env.URI);
 	    await migrate(createAuth({ secret: "x".repeat(32), baseURL: "https://todo.example",
 	        issuer: "https://todo.example", audience: "x", lifetime: 60, trustedOrigins: [],

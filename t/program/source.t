@@ -18,7 +18,7 @@ s{/\*.*?\*/}{ }gs for values %source;
 
 # One third-party library, one file.
 my %home = (
-	'fcgiapp.h' => 'app/http/fcgi.c', 'fastcgi.h' => 'app/http/fcgi.c',
+	'fcgiapp.h' => 'app/http/fcgi.c', 'fastcgi.h' => 'app/http/fcgi_record.c',
 	'fcgi_config.h' => undef, 'fcgios.h' => undef, 'fcgi_stdio.h' => undef,
 	'jwt.h' => 'app/auth/token.c', 'jansson.h' => undef,
 	'mysql.h' => 'app/db/db.c', 'mysql/mysql.h' => undef,

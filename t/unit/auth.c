@@ -1,7 +1,7 @@
 /*
- * Goal: of an Authorization field only "Bearer", in any case, one space and
- * what follows is a token; whatever else it holds is no token at all; and want
- * of memory is neither.
+ * Goal: an Authorization field has a token if it begins with "Bearer", in any
+ * case, and no longer name of a scheme; any other field is answered "missing".
+ * Without memory there is no answer.
  */
 #include "auth/auth.h"
 
@@ -30,7 +30,7 @@ identify(struct arena *arena, const char *field, struct token_refusal *refusal)
 static void
 test_fields(struct arena *arena)
 {
-	/* What is no token of three segments is INVALID for that reason. */
+	/* INVALID: a token was found, which is not one of three segments. */
 	static const struct {
 		const char *field;
 		enum status status;
@@ -73,9 +73,8 @@ test_fields(struct arena *arena)
 
 		ok(status == table[i].status &&
 			(status == MISSING) == (refusal.reason == NULL),
-		    "%s %s", field == NULL ? "no field" : field,
-		    table[i].status == MISSING ? "brings no token"
-					       : "brings a wrong one");
+		    "%s: %s", field == NULL ? "no field" : field,
+		    table[i].status == MISSING ? "no token" : "a wrong token");
 	}
 }
 
@@ -86,13 +85,13 @@ test_memory(void)
 	struct arena *full = full_arena(0);
 
 	ok(identify(full, "Bearer x", &refusal) == STATUS_INTERNAL,
-	    "no memory is no answer");
+	    "without memory there is no verdict on a token");
 	ok(identify(full, "Basic x", &refusal) == MISSING,
-	    "and none is needed to see that there is no token");
+	    "a missing token takes no memory to see");
 	arena_free(full);
 }
 
-/* nginx lets none through, nor would FastCGI. */
+/* Neither nginx nor FastCGI lets a NUL through. */
 static void
 test_nul(struct arena *arena)
 {
@@ -102,7 +101,7 @@ test_nul(struct arena *arena)
 	ok(auth_identify(arena, &policy, NULL,
 	       (struct slice) { "Bearer\0x", 8 }, 0, &refusal,
 	       &user) == INVALID,
-	    "a NUL is no part of a scheme's name");
+	    "a NUL ends the name of the scheme");
 }
 
 int

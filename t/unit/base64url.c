@@ -1,14 +1,15 @@
 /*
- * Goal: base64url has one spelling for each sequence of bytes, and only that
- * one is taken.
+ * Goal: each sequence of bytes has one base64url encoding, and every other text
+ * is refused.
  */
+
 #include "base/base64url.h"
 #include "tap.h"
 
 static void
-pairs(struct arena *arena)
+test_pairs(struct arena *arena)
 {
-	/* RFC 4648 section 10 without the padding; the last characters. */
+	/* RFC 4648 section 10 without padding; then '-' and '_', and NULs. */
 	static const struct {
 		struct slice bytes, text;
 	} table[] = {
@@ -30,19 +31,19 @@ pairs(struct arena *arena)
 			    STATUS_OK &&
 			slice_equal(made, table[i].text) &&
 			made.data[made.length] == '\0',
-		    "encode to %s", table[i].text.data);
+		    "bytes are encoded as %s", table[i].text.data);
 		ok(base64url_decode(arena, table[i].text, &made) == STATUS_OK &&
 			slice_equal(made, table[i].bytes) &&
 			made.data[made.length] == '\0',
-		    "decode %s", table[i].text.data);
+		    "%s is decoded", table[i].text.data);
 	}
 }
 
 static void
-refused(struct arena *arena)
+test_refused(struct arena *arena)
 {
 	static const struct slice table[] = { SLICE("Z"), SLICE("A"),
-		SLICE("Zm9vA"), /* six bits over */
+		SLICE("Zm9vA"), /* five characters: six bits left over */
 		SLICE("Zh"), SLICE("Zv"), SLICE("Zm9"), SLICE("Zm-"),
 		SLICE("Zg=="), SLICE("Zm8="), SLICE("Zg="), SLICE("+_+-"),
 		SLICE("/__-"), SLICE("Zm9 "), SLICE(" Zm9"), SLICE("Zm9\n"),
@@ -54,13 +55,14 @@ refused(struct arena *arena)
 		struct slice made;
 
 		ok(base64url_decode(arena, table[i], &made) == STATUS_INVALID,
-		    "refused: number %zu", i);
+		    "malformed text %zu is refused", i);
 	}
 }
 
-/* Of all texts of two or three characters, one for each byte or two. */
+/* One text of two characters decodes to each byte, one of three to each pair.
+ */
 static void
-canonical(struct arena *arena)
+test_canonical(struct arena *arena)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "abcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -79,8 +81,9 @@ canonical(struct arena *arena)
 			     &made) == STATUS_OK;
 		arena_reset(arena);
 	}
-	ok(two == 256, "256 texts of two characters are taken: %u", two);
-	ok(three == 65536, "65,536 of three are: %u", three);
+	ok(two == 256, "256 texts of two characters are decoded: %u", two);
+	ok(three == 65536, "65,536 texts of three characters are decoded: %u",
+	    three);
 }
 
 int
@@ -90,17 +93,17 @@ main(void)
 	struct slice made;
 	static char big[1 << 17];
 
-	pairs(arena);
-	refused(arena);
-	canonical(arena);
+	test_pairs(arena);
+	test_refused(arena);
+	test_canonical(arena);
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = 'A';
 	ok(base64url_decode(small, (struct slice) { big, sizeof(big) },
 	       &made) == STATUS_INTERNAL,
-	    "decode: no memory");
+	    "decoding without memory fails");
 	ok(base64url_encode(small, (struct slice) { big, sizeof(big) },
 	       &made) == STATUS_INTERNAL,
-	    "encode: no memory");
+	    "encoding without memory fails");
 	arena_free(small);
 	arena_free(arena);
 	return tap_done();

@@ -1,6 +1,6 @@
 /*
- * Goal: a cache gives back what was kept of the very text and of no other,
- * never holds more than its cap, and forgets the oldest first.
+ * Goal: a cache returns the value of exactly the text it was added for, never
+ * holds more than its cap, and drops the oldest entries first.
  */
 #include "base/cache.h"
 
@@ -30,7 +30,7 @@ add(struct cache *cache, unsigned number)
 	return value != NULL;
 }
 
-/* Is text *number* there, and is what is known of it its own? */
+/* True if text *number* is in the cache.  Its value must be its own. */
 static bool
 has(const struct cache *cache, unsigned number)
 {
@@ -38,21 +38,21 @@ has(const struct cache *cache, unsigned number)
 	const unsigned *value = cache_find(cache, text_of(number, text));
 
 	if (value != NULL && *value != number)
-		ok(false, "%u is known as %u", number, *value);
+		ok(false, "text %u has the value %u", number, *value);
 	return value != NULL;
 }
 
 static void
-kept(void)
+test_find(void)
 {
 	struct cache *cache = cache_new(1 << 20);
 	char text[32];
 	struct slice one;
 	unsigned found = 0;
 
-	ok(!has(cache, 1), "an empty one knows nothing");
+	ok(!has(cache, 1), "an empty cache finds nothing");
 	ok(add(cache, 1) && has(cache, 1) && !has(cache, 2),
-	    "what was kept is there, and nothing else");
+	    "the text that was added is found, and no other");
 	one = text_of(1, text);
 	for (size_t i = 0; i < one.length; i++) {
 		for (int bit = 0; bit < 8; bit++) {
@@ -63,19 +63,20 @@ kept(void)
 		found += cache_find(cache, (struct slice) { text, i }) != NULL;
 	}
 	ok(found == 0,
-	    "no part of the text will do, nor one with a bit changed");
+	    "neither a part of the text nor a text with one bit changed is "
+	    "found");
 	ok(cache_find(cache, SLICE("")) == NULL &&
 		cache_add(cache, SLICE(""), 1) != NULL &&
 		cache_find(cache, SLICE("")) != NULL,
-	    "no byte is a text too");
+	    "the empty text can be added and found");
 	ok((uintptr_t)cache_find(cache, one) % alignof(max_align_t) == 0,
-	    "values are aligned");
+	    "values are aligned for any object");
 	cache_free(cache);
 	cache_free(NULL);
 }
 
 static void
-bounded(void)
+test_cap(void)
 {
 	const unsigned cap = 20000, many = 5000;
 	struct cache *cache = cache_new(cap);
@@ -85,32 +86,33 @@ bounded(void)
 	for (unsigned i = 0; i < many; i++)
 		if (!add(cache, i) || !has(cache, i))
 			order = false;
-	ok(order, "there is always room for one more");
+	ok(order, "a full cache accepts one more entry");
 	while (first < many && !has(cache, first))
 		first++;
 	for (unsigned i = first; i < many; i++)
 		count += has(cache, i);
 	ok(first > 0 && count == many - first,
-	    "the %u youngest are there, and no older one", count);
+	    "the %u newest entries are there, and no older one", count);
 	ok(count > 1 && count < cap / sizeof(unsigned),
-	    "which is no more than fit");
+	    "the cache holds no more entries than fit");
 
 	ok(cache_add(cache, SLICE("x"), cap) == NULL &&
 		cache_add(cache, SLICE("x"), SIZE_MAX) == NULL &&
 		cache_add(cache, (struct slice) { "x", SIZE_MAX }, 1) == NULL,
-	    "what would not fit alone is not kept");
-	ok(has(cache, many - 1), "and nothing is lost for it");
+	    "an entry larger than the cap is refused");
+	ok(has(cache, many - 1), "a refused entry drops no other");
 	ok(cache_add(cache, SLICE("x"), cap - 48) != NULL &&
 		!has(cache, many - 1) && cache_find(cache, SLICE("x")) != NULL,
-	    "a large one takes the room of all others");
-	ok(add(cache, 1) && has(cache, 1), "and goes in its turn");
+	    "an entry as large as the cap drops all others");
+	ok(add(cache, 1) && has(cache, 1),
+	    "the next entry drops the large one");
 	cache_free(cache);
 }
 
 int
 main(void)
 {
-	kept();
-	bounded();
+	test_find();
+	test_cap();
 	return tap_done();
 }

@@ -1,8 +1,9 @@
 /*
- * Goal: a digest is SHA-256; a MAC is HMAC-SHA256, all of it; a box opens with
- * a secret that is still there and with nothing else, no byte of it can be
- * changed, and want of memory opens none.
+ * Goal: a digest is SHA-256, and a MAC is the whole HMAC-SHA256.  A box opens
+ * only unchanged and with a current secret and its context; a failed allocation
+ * opens no box.
  */
+
 #include "base/crypto.h"
 #include "auth/secrets.h"
 
@@ -31,9 +32,9 @@ static const struct secrets rotated_secrets = {
 };
 
 static void
-digests(void)
+test_digests(void)
 {
-	/* FIPS 180-4's examples. */
+	/* The examples for FIPS 180-4, and texts without a byte. */
 	static const struct {
 		struct slice text;
 		const char *digest;
@@ -61,12 +62,12 @@ digests(void)
 		for (size_t n = 0; n < sizeof(digest); n++)
 			snprintf(text + 2 * n, 3, "%02x", digest[n]);
 		ok(status == STATUS_OK && strcmp(text, table[i].digest) == 0,
-		    "digest %zu", i);
+		    "digest %zu is SHA-256", i);
 	}
 }
 
 static void
-macs(void)
+test_macs(void)
 {
 	/* RFC 4231 section 4.3. */
 	static const struct slice jefe = SLICE("Jefe");
@@ -75,28 +76,30 @@ macs(void)
 		0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00,
 		0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9,
 		0x64, 0xec, 0x38, 0x43 };
-	const struct slice right = { (const char *)mac, sizeof(mac) };
-	unsigned taken = 0;
+	const struct slice whole = { (const char *)mac, sizeof(mac) };
+	unsigned accepted = 0;
 
-	ok(crypto_check_mac(jefe, text, right) == STATUS_OK, "a right MAC");
-	ok(crypto_check_mac(SLICE("Jeff"), text, right) == STATUS_INVALID,
-	    "not under another key");
+	ok(crypto_check_mac(jefe, text, whole) == STATUS_OK,
+	    "the MAC of the RFC is accepted");
+	ok(crypto_check_mac(SLICE("Jeff"), text, whole) == STATUS_INVALID,
+	    "the MAC is refused under another key");
 	ok(crypto_check_mac(jefe, SLICE("what do ya want for nothing!"),
-	       right) == STATUS_INVALID,
-	    "nor of another text");
+	       whole) == STATUS_INVALID,
+	    "the MAC is refused for another text");
 	for (size_t length = 0; length < sizeof(mac); length++)
-		taken += crypto_check_mac(jefe, text,
-			     (struct slice) { (const char *)mac, length }) !=
+		accepted += crypto_check_mac(jefe, text,
+				(struct slice) { (const char *)mac, length }) !=
 		    STATUS_INVALID;
 	for (size_t bit = 0; bit < 8 * sizeof(mac); bit++) {
 		mac[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		taken += crypto_check_mac(jefe, text, right) != STATUS_INVALID;
+		accepted += crypto_check_mac(jefe, text, whole) !=
+		    STATUS_INVALID;
 		mac[bit / 8] ^= (unsigned char)(1 << bit % 8);
 	}
-	ok(taken == 0, "a part of it is none, nor one with a bit changed");
+	ok(accepted == 0, "a part of the MAC is refused, and each changed bit");
 }
 
-/* Does *box* open to *plain*? */
+/* True if *box* opens and holds *plain*. */
 static bool
 opens(const struct secrets *secrets, struct slice context, struct slice box,
     struct slice plain)
@@ -108,7 +111,7 @@ opens(const struct secrets *secrets, struct slice context, struct slice box,
 	    slice_equal(opened, plain) && opened.data[opened.length] == '\0';
 }
 
-/* Is *box* refused, and as what it should be? */
+/* True if *box* is refused with STATUS_INVALID. */
 static bool
 refused(const struct secrets *secrets, struct slice context, struct slice box)
 {
@@ -119,7 +122,7 @@ refused(const struct secrets *secrets, struct slice context, struct slice box)
 }
 
 static void
-boxes(void)
+test_boxes(void)
 {
 	static char big[65537];
 	static const struct slice texts[] = { SLICE(""), SLICE("x"),
@@ -133,49 +136,54 @@ boxes(void)
 			ok(secrets_seal(arena, &old_secrets, contexts[n],
 			       texts[i], &box) == STATUS_OK &&
 				opens(&old_secrets, contexts[n], box, texts[i]),
-			    "text %zu with context %zu comes back", i, n);
+			    "text %zu with context %zu is sealed and opened", i,
+			    n);
 
 	ok(secrets_seal(arena, &old_secrets, SLICE(""),
 	       (struct slice) { big, 65537 }, &box) == STATUS_INTERNAL,
-	    "a text too long is not sealed");
+	    "a text of 65,537 bytes is refused");
 	ok(secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"), &box) ==
 		    STATUS_OK &&
 		secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"),
 		    &again) == STATUS_OK &&
 		!slice_equal(box, again),
-	    "the same text makes another box each time");
+	    "two boxes of the same text differ");
 	ok(box.length == (12 + 4 + 16 + 2) / 3 * 4 - 1,
-	    "a box is nonce, text and tag: %zu", box.length);
+	    "a box is as long as nonce, text and tag in base64url: %zu",
+	    box.length);
 	ok(memmem(box.data, box.length, "text", 4) == NULL,
-	    "the text does not show");
+	    "the box does not contain the text");
 
-	/* Made once with Node's hkdfSync() and createCipheriv(). */
+	/* Made with hkdfSync() and createCipheriv() of Node.js. */
 	ok(opens(&old_secrets, SLICE("created desc all"),
 	       SLICE("AAECAwQFBgcICQoLUuVE3MExb5tBgYtzU4qcKh0CySGHQ3pq"),
 	       SLICE("Buy milk")),
-	    "a box is what the documents say, from release to release");
+	    "a box that another program made opens");
 
-	ok(refused(&old_secrets, SLICE("C"), box), "another context");
-	ok(refused(&old_secrets, SLICE(""), box), "no context");
-	ok(refused(&new_secrets, SLICE("c"), box), "another secret");
+	ok(refused(&old_secrets, SLICE("C"), box),
+	    "the box is refused with another context");
+	ok(refused(&old_secrets, SLICE(""), box),
+	    "the box is refused without a context");
+	ok(refused(&new_secrets, SLICE("c"), box),
+	    "the box is refused with another secret");
 	ok(opens(&rotated_secrets, SLICE("c"), box, SLICE("text")),
-	    "the second secret opens it");
+	    "the box opens with the second of two secrets");
 	ok(secrets_seal(arena, &rotated_secrets, SLICE("c"), SLICE("text"),
 	       &box) == STATUS_OK &&
 		opens(&new_secrets, SLICE("c"), box, SLICE("text")) &&
 		refused(&old_secrets, SLICE("c"), box),
-	    "the first secret seals");
+	    "the first of two secrets seals");
 }
 
 static void
-forgeries(void)
+test_forgeries(void)
 {
 	static const struct slice table[] = {
 		SLICE(""),
 		SLICE("A"),
 		SLICE("AAAA"),
 		SLICE("not base64url!"),
-		/* 27 bytes of nothing, 28, and 29. */
+		/* 27, 28 and 29 zero bytes; an empty box has 28. */
 		SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 		SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 		SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
@@ -186,13 +194,13 @@ forgeries(void)
 
 	for (size_t i = 0; i < COUNT(table); i++)
 		ok(refused(&old_secrets, SLICE(""), table[i]),
-		    "forgery %zu is refused", i);
+		    "forged box %zu is refused", i);
 
 	if (secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("some text"),
 		&box) != STATUS_OK ||
 	    base64url_decode(arena, box, &bytes) != STATUS_OK ||
 	    (copy = arena_copy(arena, bytes)) == NULL) {
-		ok(false, "a box to change");
+		ok(false, "a box is made, to be changed");
 		return;
 	}
 	for (size_t bit = 0; bit < 8 * bytes.length; bit++) {
@@ -204,16 +212,17 @@ forgeries(void)
 			opened++;
 		copy[bit / 8] ^= (char)(1 << bit % 8);
 	}
-	ok(opened == 0, "each bit changed is refused: %u are not", opened);
+	ok(opened == 0, "a box with any bit changed is refused: %u are not",
+	    opened);
 	for (size_t length = 0; length < bytes.length; length++) {
 		if (base64url_encode(arena, (struct slice) { copy, length },
 			&changed) != STATUS_OK ||
 		    !refused(&old_secrets, SLICE("c"), changed))
 			opened++;
 	}
-	ok(opened == 0, "each shorter box is refused");
+	ok(opened == 0, "each part of a box is refused");
 	ok(opens(&old_secrets, SLICE("c"), box, SLICE("some text")),
-	    "and the box itself opens");
+	    "the unchanged box opens");
 }
 
 static uint64_t
@@ -221,37 +230,40 @@ value_of(const struct crypto_hash *hash, struct slice text)
 {
 	uint64_t value = 0;
 
-	ok(crypto_hash_value(hash, text, &value) == STATUS_OK, "a hash");
+	ok(crypto_hash_value(hash, text, &value) == STATUS_OK,
+	    "a hash is computed");
 	return value;
 }
 
 static void
-hashes(void)
+test_hashes(void)
 {
 	struct crypto_hash *one = crypto_hash_new(), *other = crypto_hash_new();
 	uint64_t value;
 
 	if (one == NULL || other == NULL) {
-		ok(false, "two hashes");
+		ok(false, "two hashes are made");
 		return;
 	}
 	value = value_of(one, SLICE("some text"));
 	(void)value_of(one, SLICE("another text"));
 	ok(value_of(one, SLICE("some text")) == value,
-	    "the same text has the same value, whatever came between");
-	ok(value_of(one, SLICE("some texu")) != value, "another has another");
-	ok(value_of(one, (struct slice) { NULL, 0 }) != value, "so has none");
+	    "a text has the same value after another text");
+	ok(value_of(one, SLICE("some texu")) != value,
+	    "another text has another value");
+	ok(value_of(one, (struct slice) { NULL, 0 }) != value,
+	    "the absent text has another value");
 	ok(value_of(other, SLICE("some text")) != value,
-	    "and under another key it is another");
+	    "under another key a text has another value");
 	crypto_hash_free(one);
 	crypto_hash_free(other);
 	crypto_hash_free(NULL);
 }
 
-/* Let each allocation of libcrypto's in turn fail, as a box is made and opened.
- */
+/* Make each allocation of libcrypto fail in turn, while a box is sealed and
+ * opened. */
 static void
-memory(void)
+test_failed_allocations(void)
 {
 	struct slice box, plain, other;
 	enum status sealed, opened, forged;
@@ -263,7 +275,7 @@ memory(void)
 		return;
 	ok(secrets_seal(arena, &old_secrets, SLICE("c"), SLICE("text"), &box) ==
 		STATUS_OK,
-	    "a box");
+	    "a box is made");
 	do {
 		scarce_after = n;
 		sealed = secrets_seal(
@@ -284,12 +296,12 @@ memory(void)
 		n++;
 	} while (!whole && n < 1000);
 	ok(whole && n > 10 && wrong == 0,
-	    "none of %ld failed allocations opens what should stay closed: %u",
+	    "with each of %ld allocations failed, no wrong box opens: %u",
 	    n - 1, wrong);
 }
 
 static void
-full_pools(void)
+test_full_arenas(void)
 {
 	struct slice box, plain;
 	enum status status = STATUS_INTERNAL;
@@ -305,7 +317,7 @@ full_pools(void)
 		    full, &old_secrets, SLICE("c"), box, &plain);
 		arena_free(full);
 	}
-	ok(status == STATUS_OK && left > 1, "a full arena opens no box");
+	ok(status == STATUS_OK && left > 1, "no box opens in a full arena");
 	status = STATUS_INTERNAL;
 	left = 0;
 	while (status == STATUS_INTERNAL && left < 100) {
@@ -315,20 +327,20 @@ full_pools(void)
 		    full, &old_secrets, SLICE("c"), SLICE("text"), &plain);
 		arena_free(full);
 	}
-	ok(status == STATUS_OK && left > 1, "nor does it make one");
+	ok(status == STATUS_OK && left > 1, "no box is sealed in a full arena");
 }
 
 int
 main(void)
 {
 	arena = arena_new(1 << 23);
-	digests();
-	macs();
-	boxes();
-	forgeries();
-	hashes();
-	memory();
-	full_pools();
+	test_digests();
+	test_macs();
+	test_boxes();
+	test_forgeries();
+	test_hashes();
+	test_failed_allocations();
+	test_full_arenas();
 	arena_free(arena);
 	return tap_done();
 }

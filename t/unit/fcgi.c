@@ -1,6 +1,6 @@
 /*
- * Goal: where there is no descriptor or no memory for it, fcgi_new() says so
- * and leaves nothing behind that its caller would free again.
+ * Goal: without a descriptor or memory, fcgi_new() fails, and leaves neither an
+ * open descriptor nor a pointer to freed memory behind.
  */
 
 #include "http/fcgi.h"
@@ -14,7 +14,7 @@
 #include "scarce.h"
 #include "tap.h"
 
-/* Put a listening socket, bound to no path, in place of descriptor 0. */
+/* Make descriptor 0 a listening socket, with an automatic address. */
 static bool
 listen_at_0(void)
 {
@@ -30,7 +30,7 @@ listen_at_0(void)
 	return good;
 }
 
-/* How many descriptors there are. */
+/* Return the number of open descriptors. */
 static int
 count_descriptors(void)
 {
@@ -54,7 +54,7 @@ test_no_listener(void)
 
 	(void)close(0);
 	ok(fcgi_new(&fcgi) == STATUS_INVALID && fcgi == NULL,
-	    "no listening socket, nothing to listen with");
+	    "descriptor 0 is no listening socket: STATUS_INVALID");
 	fcgi_free(fcgi);
 }
 
@@ -70,11 +70,12 @@ test_no_descriptor(void)
 	none.rlim_cur = 3;
 	(void)setrlimit(RLIMIT_NOFILE, &none);
 	ok(fcgi_new(&fcgi) == STATUS_INTERNAL,
-	    "without a descriptor for epoll it fails");
+	    "without a descriptor for epoll fcgi_new() fails");
 	(void)setrlimit(RLIMIT_NOFILE, &usual);
-	ok(fcgi == NULL, "and leaves its caller no object that it has freed");
+	ok(fcgi == NULL, "a failed fcgi_new() leaves the pointer unchanged");
 	fcgi_free(fcgi);
-	ok(count_descriptors() == before, "nor a descriptor");
+	ok(count_descriptors() == before,
+	    "a failed fcgi_new() leaves no descriptor open");
 }
 
 static void
@@ -96,19 +97,20 @@ test_no_memory(void)
 		fcgi_free(fcgi);
 	}
 	ok(failed >= 2 && status == STATUS_OK && fcgi != NULL,
-	    "with each of its %ld allocations failed it leaves nothing",
+	    "if any of %ld allocations fails, the pointer is unchanged",
 	    failed);
-	ok(count_descriptors() == before + 1, "nor a descriptor");
+	ok(count_descriptors() == before + 1,
+	    "failed allocations leave no descriptor open");
 	if (status == STATUS_OK)
 		fcgi_free(fcgi);
-	ok(count_descriptors() == before, "freed, it has given all back");
+	ok(count_descriptors() == before, "fcgi_free() closes the descriptor");
 }
 
 int
 main(void)
 {
 	test_no_listener();
-	if (!ok(listen_at_0(), "a listening socket"))
+	if (!ok(listen_at_0(), "descriptor 0 is a listening socket"))
 		return tap_done();
 	test_no_descriptor();
 	test_no_memory();

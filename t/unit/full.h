@@ -6,21 +6,21 @@
 #define FULL_CAP ((size_t)40000)
 
 /*
- * An arena that has room for *left* allocations of 16 bytes and no more.  (As
- * many as there are is known once they have been taken.)
+ * Return an arena that has room for *left* more allocations of 16 bytes.  A
+ * first arena is filled to count how many there are in all.
  */
 static inline struct arena *
 full_arena(unsigned left)
 {
 	struct arena *arena = arena_new(FULL_CAP);
-	unsigned room = 0;
+	unsigned count = 0;
 
 	while (arena_alloc(arena, 16) != NULL)
-		room++;
+		count++;
 	arena_free(arena);
 	arena = arena_new(FULL_CAP);
-	while (room > left && arena_alloc(arena, 16) != NULL)
-		room--;
+	while (count > left && arena_alloc(arena, 16) != NULL)
+		count--;
 	return arena;
 }
 

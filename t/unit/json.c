@@ -1,8 +1,9 @@
 /*
- * Goal: what json_read() takes is RFC 8259 to the letter, less what the header
- * leaves out; none of json-c's own leniencies shows; what was read is what was
- * written; and memory that runs out never gives a wrong value.
+ * Goal: json_read() accepts RFC 8259 with the limits of json_check.h, whatever
+ * else json-c would accept.  Strings are read as they were written.  A failed
+ * allocation never gives a wrong value.
  */
+
 #include "base/json.h"
 
 #include <limits.h>
@@ -10,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/json_check.h"
+#include "base/json_write.h"
 #include "base/utf8.h"
 #include "scarce.h"
 #include "tap.h"
@@ -19,7 +22,7 @@ static struct arena *arena;
 static enum status
 read_text(struct slice text, struct json *value)
 {
-	/* In memory of its own, so that a byte read past it is seen. */
+	/* In memory of its own, so that sanitizers find reads after its end. */
 	char *copy = malloc(text.length + !text.length);
 	enum status status;
 
@@ -31,7 +34,7 @@ read_text(struct slice text, struct json *value)
 }
 
 static void
-taken(void)
+test_accepted(void)
 {
 	static const struct {
 		enum json_kind type;
@@ -80,15 +83,15 @@ taken(void)
 
 		ok(read_text(table[i].text, &value) == STATUS_OK &&
 			value.type == table[i].type,
-		    "taken: %s", table[i].text.data);
+		    "%s is accepted", table[i].text.data);
 	}
 }
 
 static void
-refused(void)
+test_refused(void)
 {
 	static const struct slice table[] = {
-		/* No value, more than one, or something beside it. */
+		/* No value, two values, or a value and something else. */
 		SLICE(""), SLICE(" "), SLICE("1 2"), SLICE("{}{}"),
 		SLICE("[]x"), SLICE("{}\0"), SLICE("\0"), SLICE("[1]\0x"),
 		SLICE("{} /**/"), SLICE("// \n1"), SLICE("/**/1"),
@@ -148,7 +151,7 @@ refused(void)
 		SLICE("{\"\\ud800\":1}"), SLICE("{\"\xFF\":1}"),
 		SLICE("{\"\n\":1}"),
 
-		/* A name twice, however it is written and wherever it is. */
+		/* A name twice in one object, at any depth and with escapes. */
 		SLICE("{\"a\":1,\"a\":1}"), SLICE("{\"a\":1,\"a\":2}"),
 		SLICE("{\"\":1,\"\":2}"), SLICE("{\"a\":1,\"b\":2,\"a\":3}"),
 		SLICE("{\"a\":1,\"\\u0061\":2}"), SLICE("{\"/\":1,\"\\/\":2}"),
@@ -167,16 +170,16 @@ refused(void)
 		struct json value;
 
 		ok(read_text(table[i], &value) == STATUS_INVALID,
-		    "refused: number %zu, %zu bytes", i, table[i].length);
+		    "text %zu, of %zu bytes, is refused", i, table[i].length);
 	}
 }
 
 /*
- * Each code point that escapes can name comes out as itself: json-c alone
- * makes U+FFFD of some pairs.
+ * Each code point that is escaped is read as itself.  json-c alone reads some
+ * pairs of surrogates as U+FFFD.
  */
 static void
-escapes(void)
+test_escapes(void)
 {
 	unsigned wrong = 0;
 
@@ -205,10 +208,11 @@ escapes(void)
 			wrong++;
 		arena_reset(arena);
 	}
-	ok(wrong == 0, "every code point, escaped: %u wrong", wrong);
+	ok(wrong == 0, "each escaped code point is read as itself: %u wrong",
+	    wrong);
 }
 
-/* Put *depth* of *open* and of *close* around *inside*. */
+/* Read *inside* with *depth* times *open* before it and *close* after it. */
 static enum status
 read_nested(unsigned depth, const char *open, const char *inside,
     const char *close, struct json *value)
@@ -224,7 +228,7 @@ read_nested(unsigned depth, const char *open, const char *inside,
 }
 
 static void
-depth(void)
+test_depth(void)
 {
 	static const struct {
 		const char *open, *inside, *close;
@@ -241,24 +245,26 @@ depth(void)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		ok(read_nested(JSON_DEPTH_MAX, table[i].open, table[i].inside,
 		       table[i].close, &value) == STATUS_OK,
-		    "as deep as may be: %s%s", table[i].open, table[i].inside);
+		    "the deepest nesting is accepted: %s%s", table[i].open,
+		    table[i].inside);
 		ok(read_nested(JSON_DEPTH_MAX + 1, table[i].open,
 		       table[i].inside, table[i].close,
 		       &value) == STATUS_INVALID,
-		    "too deep: %s%s", table[i].open, table[i].inside);
+		    "one level more is refused: %s%s", table[i].open,
+		    table[i].inside);
 	}
 	ok(read_nested(JSON_DEPTH_MAX - 1, "[", "{},[],{\"a\":1}", "]",
 	       &value) == STATUS_OK,
-	    "many at the last level");
+	    "several values at the deepest level are accepted");
 	ok(read_nested(16000, "[", "", "]", &value) == STATUS_INVALID,
-	    "far too deep");
+	    "16,000 levels are refused");
 	ok(read_nested(16000, "[", "", "", &value) == STATUS_INVALID,
-	    "far too deep and open");
+	    "16,000 levels that are not closed are refused");
 }
 
-/* The integer that *text* is read as. */
+/* Return the integer that *text* is read as, or -7777 if it is none. */
 static int64_t
-integer(const char *text)
+read_integer(const char *text)
 {
 	struct json value;
 
@@ -269,24 +275,31 @@ integer(const char *text)
 }
 
 static void
-integers(void)
+test_integers(void)
 {
-	ok(integer("0") == 0 && integer("-0") == 0, "0 and -0");
-	ok(integer("-1") == -1 && integer("1764000000") == 1764000000, "usual");
-	ok(integer("9223372036854775807") == INT64_MAX, "INT64_MAX");
-	ok(integer("9223372036854775808") == INT64_MAX, "one more");
-	ok(integer("18446744073709551615") == INT64_MAX, "UINT64_MAX");
-	ok(integer("18446744073709551616") == INT64_MAX, "one more yet");
-	ok(integer("99999999999999999999999999999999999999") == INT64_MAX,
-	    "far more");
-	ok(integer("-9223372036854775808") == INT64_MIN, "INT64_MIN");
-	ok(integer("-9223372036854775809") == INT64_MIN, "one less");
-	ok(integer("-99999999999999999999999999999999999999") == INT64_MIN,
-	    "far less");
+	ok(read_integer("0") == 0 && read_integer("-0") == 0, "0 and -0 are 0");
+	ok(read_integer("-1") == -1 && read_integer("1764000000") == 1764000000,
+	    "integers are read");
+	ok(read_integer("9223372036854775807") == INT64_MAX,
+	    "INT64_MAX is read");
+	ok(read_integer("9223372036854775808") == INT64_MAX,
+	    "INT64_MAX + 1 is read as INT64_MAX");
+	ok(read_integer("18446744073709551615") == INT64_MAX,
+	    "UINT64_MAX is read as INT64_MAX");
+	ok(read_integer("18446744073709551616") == INT64_MAX,
+	    "UINT64_MAX + 1 is read as INT64_MAX");
+	ok(read_integer("99999999999999999999999999999999999999") == INT64_MAX,
+	    "38 digits are read as INT64_MAX");
+	ok(read_integer("-9223372036854775808") == INT64_MIN,
+	    "INT64_MIN is read");
+	ok(read_integer("-9223372036854775809") == INT64_MIN,
+	    "INT64_MIN - 1 is read as INT64_MIN");
+	ok(read_integer("-99999999999999999999999999999999999999") == INT64_MIN,
+	    "38 negative digits are read as INT64_MIN");
 }
 
 static void
-values(void)
+test_values(void)
 {
 	struct json value, member, inner;
 
@@ -295,35 +308,39 @@ values(void)
 			   "],\"\":0,"
 			   "\"\\u0061b\":{\"c\":-5}}"),
 	       &value) == STATUS_OK,
-	    "an object of everything");
+	    "an object with values of each kind is read");
 	ok(json_member(value, "s", &member) && member.type == JSON_STRING &&
 		slice_equal(json_as_string(member),
 		    SLICE("a\xC3\xA4\xF0\x9F\x98\x80\n")) &&
 		strlen(json_as_string(member).data) == 8,
-	    "a string, unescaped and terminated");
+	    "a string is unescaped and terminated");
 	ok(json_member(value, "t", &member) && member.type == JSON_BOOLEAN &&
 		json_as_boolean(member),
-	    "true");
+	    "true is true");
 	ok(json_member(value, "f", &member) && member.type == JSON_BOOLEAN &&
 		!json_as_boolean(member),
-	    "false");
+	    "false is false");
 	ok(json_member(value, "n", &member) && member.type == JSON_NULL,
-	    "null is a member");
+	    "a member that is null is found");
 	ok(json_member(value, "", &member) && member.type == JSON_INTEGER,
-	    "the empty name");
-	ok(!json_member(value, "x", &member), "no such member");
-	ok(!json_member(value, "S", &member), "names differ by case");
+	    "a member with the empty name is found");
+	ok(!json_member(value, "x", &member),
+	    "a member that is not there is not found");
+	ok(!json_member(value, "S", &member), "names are case-sensitive");
 	ok(json_member(value, "a", &member) && member.type == JSON_ARRAY &&
 		json_items(member) == 3,
-	    "an array");
-	ok(json_as_integer(json_item(member, 0)) == 1, "its first");
-	ok(json_as_string(json_item(member, 1)).length == 0, "its second");
+	    "an array has its number of items");
+	ok(json_as_integer(json_item(member, 0)) == 1,
+	    "the first item is read");
+	ok(json_as_string(json_item(member, 1)).length == 0,
+	    "the second item is read");
 	inner = json_item(member, 2);
-	ok(inner.type == JSON_ARRAY && json_items(inner) == 1, "its third");
+	ok(inner.type == JSON_ARRAY && json_items(inner) == 1,
+	    "the third item is read");
 	ok(json_member(value, "ab", &member) &&
 		json_member(member, "c", &inner) &&
 		json_as_integer(inner) == -5,
-	    "a name is what it says unescaped");
+	    "a name is compared unescaped");
 	ok(read_text(SLICE("[\"\\uD836\\uDC00a\\ud83d\\ude00\",\"\\n\\ud869"
 			   "\\ude00\\u00e4\"] "),
 	       &value) == STATUS_OK &&
@@ -332,13 +349,13 @@ values(void)
 			  "a\xF0\x9F\x98\x80")) &&
 		slice_equal(json_as_string(json_item(value, 1)),
 		    SLICE("\n\xF0\xAA\x98\x80\xC3\xA4")),
-	    "pairs of surrogates amid other text");
+	    "pairs of surrogates between other text are read");
 	ok(read_text(SLICE("[1]"), &value) == STATUS_OK &&
 		!json_member(value, "a", &member),
 	    "an array has no members");
 }
 
-/* Write *text* as json_write_string() must, a byte at a time. */
+/* As json_write_string(), in a simple way: byte by byte. */
 static void
 write_slowly(struct buffer *out, struct slice text)
 {
@@ -360,9 +377,9 @@ write_slowly(struct buffer *out, struct slice text)
 	buffer_add_char(out, '"');
 }
 
-/* Each byte at each place of a text, whatever is beside it. */
+/* Each byte at each position of a text, with various bytes around it. */
 static void
-writing_anywhere(void)
+test_writing_positions(void)
 {
 	static const unsigned char fill[] = { 'x', 0x20, 0x7F, 0x80, 0xFF, '"',
 		0x1F };
@@ -384,12 +401,12 @@ writing_anywhere(void)
 			arena_reset(arena);
 		}
 	}
-	ok(wrong == 0, "each byte is written right anywhere: %u are not",
-	    wrong);
+	ok(wrong == 0,
+	    "each byte is written correctly at each position: %u wrong", wrong);
 }
 
 static void
-writing(void)
+test_writing(void)
 {
 	static const struct {
 		struct slice text, json;
@@ -414,10 +431,10 @@ writing(void)
 		json_write_string(&out, table[i].text);
 		ok(!out.failed &&
 			slice_equal(buffer_slice(&out), table[i].json),
-		    "written: %s", table[i].json.data);
+		    "%s is written", table[i].json.data);
 	}
 
-	/* What is written is read back, whatever the characters. */
+	/* Each ASCII character is read as it was written. */
 	for (unsigned byte = 1; byte < 0x80; byte++) {
 		char text[3] = { 'x', (char)byte, 'y' };
 
@@ -428,7 +445,7 @@ writing(void)
 			json_as_string(value), (struct slice) { text, 3 }))
 			wrong++;
 	}
-	ok(wrong == 0, "each ASCII character comes back");
+	ok(wrong == 0, "each ASCII character is read as it was written");
 
 	long_text = buffer_in(arena);
 	for (int i = 0; i < 4000; i++)
@@ -437,7 +454,7 @@ writing(void)
 	json_write_string(&out, buffer_slice(&long_text));
 	ok(json_read(arena, buffer_slice(&out), &value) == STATUS_OK &&
 		slice_equal(json_as_string(value), buffer_slice(&long_text)),
-	    "a long text comes back");
+	    "a long text is read as it was written");
 }
 
 static const struct slice sample = SLICE(
@@ -445,11 +462,11 @@ static const struct slice sample = SLICE(
     "\"description\":null,\"completed\":false,\"n\":[1,-2.5e+3,0,[],{}],"
     "\"deep\":{\"a\":{\"b\":[true,{\"c\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}]}}}");
 
-/* Whatever bytes come, nothing of ours or of json-c's fails. */
+/* No bytes make json_read() crash or fail internally. */
 static void
-mutations(void)
+test_mutations(void)
 {
-	unsigned taken_count = 0, failed = 0;
+	unsigned accepted_count = 0, failed = 0;
 	uint64_t seed = 20261123;
 
 	for (int round = 0; round < 20000; round++) {
@@ -474,19 +491,22 @@ mutations(void)
 		if (round % 5 == 0)
 			text.length = (size_t)(seed >> 40) % text.length;
 		status = read_text(text, &value);
-		taken_count += status == STATUS_OK;
+		accepted_count += status == STATUS_OK;
 		failed += status != STATUS_OK && status != STATUS_INVALID;
 		arena_reset(arena);
 	}
-	ok(failed == 0, "20,000 mutations: %u fail", failed);
-	ok(taken_count > 100, "and some are still JSON: %u", taken_count);
+	ok(failed == 0, "20,000 mutations are accepted or refused: %u fail",
+	    failed);
+	ok(accepted_count > 100, "more than 100 mutations are accepted: %u",
+	    accepted_count);
 }
 
 #define TEN ",0,1,2,3,4,5,6,7,8,9"
 
 /*
- * Read a text while the allocation after *n* fails; 0 if all is as it must
- * be, 1 if there was no such allocation, 2 if a wrong value came of it.
+ * Read a text while allocation *n*, counted from 0, fails.  Returns 0 if the
+ * text was read correctly or not at all, 1 if it was read correctly with no
+ * more than *n* allocations, 2 if a wrong value was read.
  */
 static int
 read_scarcely(long n)
@@ -519,12 +539,12 @@ read_scarcely(long n)
 }
 
 /*
- * Let each allocation in turn fail, json-c's own too.  json-c itself does not
- * survive each of them, so each has a process of its own; a worker that dies
- * is replaced, but a value cut short would be believed.
+ * Make each allocation fail in turn, those of json-c too.  Some of them crash
+ * json-c, so each is tried in a process of its own.  A crash is acceptable,
+ * because the master replaces the worker; a wrong value is not.
  */
 static void
-memory(void)
+test_failed_allocations(void)
 {
 	unsigned wrong = 0, died = 0;
 	int code = 0;
@@ -545,10 +565,10 @@ memory(void)
 		died += code == -1;
 		wrong += code == 2;
 	}
-	ok(code == 1 && n > 50, "with memory enough it is read");
+	ok(code == 1 && n > 50, "with enough memory the text is read");
 	ok(wrong == 0,
-	    "no failed allocation of %ld gives a wrong value: %u, "
-	    "in %u json-c gives up",
+	    "with each of %ld allocations failed, no value is wrong: %u; "
+	    "json-c crashed %u times",
 	    n - 1, wrong, died);
 }
 
@@ -559,17 +579,17 @@ main(void)
 	struct json value;
 
 	arena = arena_new(1 << 20);
-	taken();
-	refused();
-	depth();
-	integers();
-	values();
-	writing();
+	test_accepted();
+	test_refused();
+	test_depth();
+	test_integers();
+	test_values();
+	test_writing();
 	arena_reset(arena);
-	writing_anywhere();
-	escapes();
-	mutations();
-	memory();
+	test_writing_positions();
+	test_escapes();
+	test_mutations();
+	test_failed_allocations();
 
 	small = arena_new(40000);
 	if (arena_alloc(small, 32768) == NULL)
@@ -577,13 +597,13 @@ main(void)
 	while (arena_alloc(small, 1) != NULL)
 		;
 	ok(json_read(small, sample, &value) == STATUS_INTERNAL,
-	    "a full arena is no fault of the text");
+	    "a full arena is STATUS_INTERNAL");
 	ok(json_read(small, SLICE("\"\\ud83d\\ude00\""), &value) ==
 		STATUS_INTERNAL,
-	    "nor of a pair of surrogates");
+	    "a full arena is STATUS_INTERNAL for a pair of surrogates too");
 	ok(json_read(small, (struct slice) { "{", (size_t)INT_MAX + 1 },
 	       &value) == STATUS_INVALID,
-	    "what is too long for json-c is not even looked at");
+	    "a text longer than INT_MAX is refused without reading it");
 	arena_free(small);
 	arena_free(arena);
 	return tap_done();

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 /*
- * An allocator that can be told to fail, for whatever the test program is
- * linked with, libraries included.  The sanitizers bring an allocator of their
- * own, and then there is nothing to tell.
+ * An allocator that can be made to fail, for the test program and all libraries
+ * that it is linked with.  The sanitizers and valgrind have allocators of their
+ * own; with these no allocation can be made to fail.
  *
- * scarce_after: so many allocations still succeed, the next one fails; those
- * after it succeed again.  Negative: none fails.
+ * scarce_after allocations succeed, then one fails, and all later ones succeed.
+ * If scarce_after is negative, no allocation fails.
  */
 static long scarce_after = -1;
 
@@ -33,7 +33,7 @@ static long scarce_after = -1;
 void __gcov_dump(void);
 #endif
 
-/* End a child, who had little memory, without what is done at exit(). */
+/* End a child process without exit handlers, but save its coverage counts. */
 static inline _Noreturn void
 scarce_exit(int code)
 {
@@ -44,17 +44,17 @@ scarce_exit(int code)
 }
 
 #if SCARCE
-/* glibc's own, under the names that it keeps for this purpose. */
+/* The functions of glibc, under the names that it exports for replacements. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
-/* In sight of the libraries, which -fvisibility=hidden would keep them from. */
-#define SCARCE_SEEN __attribute__((visibility("default")))
-SCARCE_SEEN void *malloc(size_t size);
-SCARCE_SEEN void *calloc(size_t count, size_t size);
-SCARCE_SEEN void *realloc(void *old, size_t size);
+/* Visible to the libraries, in spite of -fvisibility=hidden. */
+#define SCARCE_VISIBLE __attribute__((visibility("default")))
+SCARCE_VISIBLE void *malloc(size_t size);
+SCARCE_VISIBLE void *calloc(size_t count, size_t size);
+SCARCE_VISIBLE void *realloc(void *old, size_t size);
 
-/* valgrind has an allocator of its own as well. */
+/* True if allocations can be made to fail. */
 static bool
 scarce_possible(void)
 {
@@ -63,8 +63,9 @@ scarce_possible(void)
 	return preloaded == NULL || strstr(preloaded, "vgpreload") == NULL;
 }
 
+/* True if this allocation has to fail. */
 static bool
-scarce_now(void)
+scarce_fails(void)
 {
 	if (scarce_after < 0 || scarce_after-- > 0)
 		return false;
@@ -75,19 +76,19 @@ scarce_now(void)
 void *
 malloc(size_t size)
 {
-	return scarce_now() ? NULL : __libc_malloc(size);
+	return scarce_fails() ? NULL : __libc_malloc(size);
 }
 
 void *
 calloc(size_t count, size_t size)
 {
-	return scarce_now() ? NULL : __libc_calloc(count, size);
+	return scarce_fails() ? NULL : __libc_calloc(count, size);
 }
 
 void *
 realloc(void *old, size_t size)
 {
-	return scarce_now() ? NULL : __libc_realloc(old, size);
+	return scarce_fails() ? NULL : __libc_realloc(old, size);
 }
 #else
 static bool

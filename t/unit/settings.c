@@ -1,7 +1,8 @@
 /*
- * Goal: settings mean what Better Auth takes them to mean; what is weak or
- * ambiguous is refused with one line that names the setting and never shows
- * its value; and the secrets are gone from the environment when asked.
+ * Goal: each setting is found, checked and kept; a wrong one is refused with
+ * one line that names it and shows no part of its value; and the secrets are
+ * gone from the environment when asked.  (What a secret and an origin can be:
+ * secrets.c and origin.c.)
  */
 #include "server/settings.h"
 
@@ -10,18 +11,15 @@
 
 #include "tap.h"
 
-/* 32 bytes, as few as may be. */
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define OTHER "ABCDEFGHIJKLMNOPQRSTUVWXYZ-32byt"
-#define DEFAULT_SECRET "better-auth-secret-12345678901234567890"
-
-#define NBSP "\xC2\xA0"
-#define NEL "\xC2\x85"
-#define BOM "\xEF\xBB\xBF"
 
 /* What every environment here has, unless a test says otherwise. */
 #define URL "BETTER_AUTH_URL=https://todo.example"
 #define DB "TODO_DB_DEFAULTS_FILE=/etc/todo/todo.cnf"
+
+#define UTF8 ": is not valid UTF-8, or has U+FFFD in it"
+#define ENDS ": has white space or a control character at its beginning or end"
 
 static char complaint[SETTINGS_COMPLAINT_SIZE];
 
@@ -37,7 +35,7 @@ read_entries(const char *const entries[6], struct settings **settings)
 	*settings = NULL;
 	memset(complaint, 'x', sizeof(complaint));
 	status = settings_read(environment, complaint, settings);
-	/* What was read stands by itself. */
+	/* The settings are copies. */
 	for (size_t i = 0; environment[i] != NULL; i++) {
 		memset(environment[i], '?', strlen(environment[i]));
 		free(environment[i]);
@@ -45,198 +43,127 @@ read_entries(const char *const entries[6], struct settings **settings)
 	return status;
 }
 
-/* Is the complaint one line that begins with *start*? */
+/* True if the complaint is *line*. */
 static bool
-complains(const char *start)
+complains(const char *line)
 {
 	return memchr(complaint, '\0', sizeof(complaint)) != NULL &&
-	    strncmp(complaint, start, strlen(start)) == 0 &&
-	    strchr(complaint, '\n') == NULL;
+	    strcmp(complaint, line) == 0;
 }
 
+/* Whatever is read, the whole complaint about it. */
 static void
-secrets_taken(void)
-{
-	static const struct {
-		const char *entry;
-		const char *keys[SECRETS_MAX];
-		const char *versions[SECRETS_MAX];
-	} table[] = {
-		{ "BETTER_AUTH_SECRET=" SECRET, { SECRET }, { NULL } },
-		{ "BETTER_AUTH_SECRET=" SECRET "=:,", { SECRET "=:," }, { 0 } },
-		{ "BETTER_AUTH_SECRET=a " NBSP "b" SECRET,
-		    { "a " NBSP "b" SECRET }, { NULL } },
-		{ "BETTER_AUTH_SECRET=" DEFAULT_SECRET "1",
-		    { DEFAULT_SECRET "1" }, { NULL } },
-		/* 11 characters, 33 bytes. */
-		{ "BETTER_AUTH_SECRET=€€€€€€€€€€€", { "€€€€€€€€€€€" }, { 0 } },
-
-		{ "BETTER_AUTH_SECRETS=1:" SECRET, { SECRET }, { "1" } },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET ",1:" OTHER,
-		    { SECRET, OTHER }, { "2", "1" } },
-		{ "BETTER_AUTH_SECRETS=4:" SECRET ",3:" OTHER ",2:x" SECRET
-		  ",1:y" OTHER,
-		    { SECRET, OTHER, "x" SECRET, "y" OTHER },
-		    { "4", "3", "2", "1" } },
-		{ "BETTER_AUTH_SECRETS=0:" SECRET, { SECRET }, { "0" } },
-		{ "BETTER_AUTH_SECRETS=007:" SECRET, { SECRET }, { "7" } },
-		{ "BETTER_AUTH_SECRETS=+2:" SECRET, { SECRET }, { "2" } },
-		{ "BETTER_AUTH_SECRETS=-0:" SECRET, { SECRET }, { "0" } },
-		{ "BETTER_AUTH_SECRETS=2abc:" SECRET, { SECRET }, { "2" } },
-		{ "BETTER_AUTH_SECRETS=1.9:" SECRET, { SECRET }, { "1" } },
-		{ "BETTER_AUTH_SECRETS=1e3:" SECRET, { SECRET }, { "1" } },
-		{ "BETTER_AUTH_SECRETS=0x10:" SECRET, { SECRET }, { "0" } },
-		{ "BETTER_AUTH_SECRETS=9007199254740991:" SECRET, { SECRET },
-		    { "9007199254740991" } },
-		{ "BETTER_AUTH_SECRETS=2:a:b:" SECRET, { "a:b:" SECRET },
-		    { "2" } },
-		{ "BETTER_AUTH_SECRETS= \t2 : " SECRET "\r\n, 1 :" OTHER " ",
-		    { SECRET, OTHER }, { "2", "1" } },
-		{ "BETTER_AUTH_SECRETS=" BOM NBSP "2:" NBSP SECRET
-		  "\xE3\x80\x80\xE2\x80\xA8",
-		    { SECRET }, { "2" } },
-		{ "BETTER_AUTH_SECRETS=2" NBSP ":" SECRET " x", { SECRET " x" },
-		    { "2" } },
-	};
-
-	for (size_t i = 0; i < COUNT(table); i++) {
-		const char *const entries[6] = { table[i].entry, URL, DB };
-		struct settings *settings;
-		bool good = read_entries(entries, &settings) == STATUS_OK;
-		size_t count = 0;
-
-		while (count < SECRETS_MAX && table[i].keys[count] != NULL)
-			count++;
-		good = good && settings->policy.secrets.count == count;
-		for (size_t n = 0; good && n < count; n++) {
-			struct secret *secret =
-			    &settings->policy.secrets.list[n];
-			const char *version = table[i].versions[n];
-
-			good = slice_equal(
-				   secret->key, slice_of(table[i].keys[n])) &&
-			    (secret->version.data == NULL) ==
-				(version == NULL) &&
-			    slice_equal(secret->version, slice_of(version));
-		}
-		ok(good, "taken: secret %zu", i);
-		settings_free(settings);
-	}
-}
-
-static void
-secrets_refused(void)
+complaints(void)
 {
 	static const struct {
 		const char *entry;
 		const char *complaint;
 	} table[] = {
-		{ "NOTHING=", "BETTER_AUTH_SECRET: not set" },
-		{ "BETTER_AUTH_SECRET", "BETTER_AUTH_SECRET: not set" },
-		{ "BETTER_AUTH_SECRET=", "BETTER_AUTH_SECRET: not set" },
-		{ "BETTER_AUTH_SECRET_=" SECRET,
-		    "BETTER_AUTH_SECRET: not set" },
-		{ "AUTH_SECRET=" SECRET, "BETTER_AUTH_SECRET: not set" },
-		{ "better_auth_secret=" SECRET, "BETTER_AUTH_SECRET: not set" },
-		{ "BETTER_AUTH_SECRETS=", "BETTER_AUTH_SECRET: not set" },
-		{ "BETTER_AUTH_SECRET_FILE=", "BETTER_AUTH_SECRET: not set" },
-
+		{ "NOTHING=",
+		    "BETTER_AUTH_SECRET: not set, nor is "
+		    "BETTER_AUTH_SECRET_FILE or BETTER_AUTH_SECRETS" },
 		{ "BETTER_AUTH_SECRET=0123456789abcdef0123456789abcde",
-		    "BETTER_AUTH_SECRET: shorter than 32 bytes" },
-		{ "BETTER_AUTH_SECRET=" DEFAULT_SECRET,
-		    "BETTER_AUTH_SECRET: is Better Auth's" },
-		{ "BETTER_AUTH_SECRET= " SECRET, "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" SECRET " ",
-		    "BETTER_AUTH_SECRET: white" },
+		    "BETTER_AUTH_SECRET: has 31 bytes, at least 32 are "
+		    "needed" },
+		{ "BETTER_AUTH_SECRET=better-auth-secret-12345678901234567890",
+		    "BETTER_AUTH_SECRET: is Better Auth's built-in default, "
+		    "which everybody knows" },
 		{ "BETTER_AUTH_SECRET=" SECRET "\n",
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" SECRET "\r",
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=\t" SECRET, "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=\x01" SECRET,
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" SECRET "\x7F",
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" SECRET "\xC2\x9F",
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" SECRET NBSP,
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" NEL SECRET,
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" SECRET "\xE3\x80\x80",
-		    "BETTER_AUTH_SECRET: white" },
-		{ "BETTER_AUTH_SECRET=" BOM SECRET,
-		    "BETTER_AUTH_SECRET: white" },
+		    "BETTER_AUTH_SECRET" ENDS },
 		{ "BETTER_AUTH_SECRET=" SECRET "\xFF",
-		    "BETTER_AUTH_SECRET: not valid UTF-8" },
-		{ "BETTER_AUTH_SECRET=\xC3" SECRET,
-		    "BETTER_AUTH_SECRET: not valid UTF-8" },
-		{ "BETTER_AUTH_SECRET=" SECRET "\xED\xA0\x80",
-		    "BETTER_AUTH_SECRET: not valid UTF-8" },
-
-		{ "BETTER_AUTH_SECRETS= ",
-		    "BETTER_AUTH_SECRETS, entry 1: not" },
-		{ "BETTER_AUTH_SECRETS=,",
-		    "BETTER_AUTH_SECRETS, entry 1: not" },
+		    "BETTER_AUTH_SECRET" UTF8 },
 		{ "BETTER_AUTH_SECRETS=" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: not" },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET ",",
-		    "BETTER_AUTH_SECRETS, entry 2: not" },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET ",,1:" OTHER,
-		    "BETTER_AUTH_SECRETS, entry 2: not" },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET "," OTHER,
-		    "BETTER_AUTH_SECRETS, entry 2: not" },
-		{ "BETTER_AUTH_SECRETS=:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=v2:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=-1:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=+-1:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=+ 1:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=9007199254740992:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=99999999999999999999999999:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: the version" },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET ",2:" OTHER,
-		    "BETTER_AUTH_SECRETS, entry 2: the same version" },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET ",02x:" OTHER,
-		    "BETTER_AUTH_SECRETS, entry 2: the same version" },
-		{ "BETTER_AUTH_SECRETS=2:", "BETTER_AUTH_SECRETS, entry 1: s" },
-		{ "BETTER_AUTH_SECRETS=2: ",
-		    "BETTER_AUTH_SECRETS, entry 1: s" },
-		{ "BETTER_AUTH_SECRETS=2:0123456789abcdef0123456789abcde",
-		    "BETTER_AUTH_SECRETS, entry 1: shorter" },
-		/* White space that is trimmed does not count. */
-		{ "BETTER_AUTH_SECRETS=2:0123456789abcdef0123456789abcde  ",
-		    "BETTER_AUTH_SECRETS, entry 1: shorter" },
+		    "BETTER_AUTH_SECRETS, entry 1: is not "
+		    "<version>:<secret>" },
+		{ "BETTER_AUTH_SECRETS=2:" SECRET ",x:" OTHER,
+		    "BETTER_AUTH_SECRETS, entry 2: version is not a number "
+		    "from 0 to 9007199254740991 in plain decimal digits" },
 		{ "BETTER_AUTH_SECRETS=2:" SECRET ",1:short",
-		    "BETTER_AUTH_SECRETS, entry 2: shorter" },
-		{ "BETTER_AUTH_SECRETS=2:" SECRET ",1:" DEFAULT_SECRET,
-		    "BETTER_AUTH_SECRETS, entry 2: is Better Auth's" },
-		/* Better Auth does not trim these. */
-		{ "BETTER_AUTH_SECRETS=2:" SECRET NEL,
-		    "BETTER_AUTH_SECRETS, entry 1: white" },
-		{ "BETTER_AUTH_SECRETS=2:\x01" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 1: white" },
+		    "BETTER_AUTH_SECRETS, entry 2: has 5 bytes, at least 32 "
+		    "are needed" },
+		{ "BETTER_AUTH_SECRETS=1:,2:,3:,4:,5:",
+		    "BETTER_AUTH_SECRETS: has 5 entries, at most 4 are "
+		    "allowed" },
+		{ "BETTER_AUTH_SECRETS=2:" SECRET " ",
+		    "BETTER_AUTH_SECRETS" ENDS },
 		{ "BETTER_AUTH_SECRETS=2:" SECRET ",1:\xFF" OTHER,
-		    "BETTER_AUTH_SECRETS: not valid UTF-8" },
-		{ "BETTER_AUTH_SECRETS=5:" SECRET ",4:" SECRET ",3:" SECRET
-		  ",2:" SECRET ",1:" SECRET,
-		    "BETTER_AUTH_SECRETS, entry 5: one too many" },
+		    "BETTER_AUTH_SECRETS" UTF8 },
+		{ "BETTER_AUTH_SECRET_FILE=" SECRET,
+		    "BETTER_AUTH_SECRET_FILE: is not an absolute path" },
+		{ "BETTER_AUTH_SECRET_FILE=/nonexistent/x",
+		    "BETTER_AUTH_SECRET_FILE: cannot be read: No such file or "
+		    "directory: /nonexistent/x" },
+		{ "BETTER_AUTH_SECRET_FILE=/tmp",
+		    "BETTER_AUTH_SECRET_FILE: cannot be read: Is a directory: "
+		    "/tmp" },
 	};
+	static const char *const not_set[] = { "BETTER_AUTH_SECRET",
+		"BETTER_AUTH_SECRET=", "BETTER_AUTH_SECRET_=" SECRET,
+		"AUTH_SECRET=" SECRET, "better_auth_secret=" SECRET,
+		"BETTER_AUTH_SECRETS=", "BETTER_AUTH_SECRET_FILE=" };
 
 	for (size_t i = 0; i < COUNT(table); i++) {
 		const char *const entries[6] = { table[i].entry, URL, DB };
 		struct settings *settings;
 
 		ok(read_entries(entries, &settings) == STATUS_INVALID &&
-			settings == NULL && complains(table[i].complaint) &&
-			strstr(complaint, "0123456789") == NULL &&
-			strstr(complaint, "ABCDEF") == NULL,
-		    "refused: secret %zu, %s", i, complaint);
+			settings == NULL && complains(table[i].complaint),
+		    "%s", complaint);
+	}
+	for (size_t i = 0; i < COUNT(not_set); i++) {
+		const char *const entries[6] = { not_set[i], URL, DB };
+		struct settings *settings;
+
+		ok(read_entries(entries, &settings) == STATUS_INVALID &&
+			complains(table[0].complaint),
+		    "sets no secret: %s", not_set[i]);
+	}
+}
+
+/* Each setting is refused for the same flaws in its text. */
+static void
+texts(void)
+{
+	static const char *const names[] = { "BETTER_AUTH_SECRET",
+		"BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRET_FILE",
+		"BETTER_AUTH_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_LEEWAY",
+		"JWT_MAX_LIFETIME", "TODO_DB_DEFAULTS_FILE" };
+	static const struct {
+		const char *value;
+		const char *problem;
+	} table[] = {
+		{ "60\xFF", UTF8 },
+		{ "60\xEF\xBF\xBD", UTF8 },
+		{ " 60", ENDS },
+		{ "60 ", ENDS },
+		{ "60\n", ENDS },
+		{ "\x7F"
+		  "60",
+		    ENDS },
+		{ "60\xC2\x85", ENDS },
+		{ "\xEF\xBB\xBF"
+		  "60",
+		    ENDS },
+	};
+
+	for (size_t n = 0; n < COUNT(names); n++) {
+		for (size_t i = 0; i < COUNT(table); i++) {
+			char entry[64], expected[128];
+			bool secret = strstr(names[n], "SECRET") != NULL;
+			const char *const entries[6] = { entry,
+				secret ? URL : "BETTER_AUTH_SECRET=" SECRET,
+				URL, DB };
+			struct settings *settings;
+
+			snprintf(entry, sizeof(entry), "%s=%s", names[n],
+			    table[i].value);
+			snprintf(expected, sizeof(expected), "%s%s", names[n],
+			    table[i].problem);
+			ok(read_entries(entries, &settings) == STATUS_INVALID &&
+				complains(expected),
+			    "%zu: %s", i, complaint);
+			settings_free(settings);
+		}
 	}
 }
 
@@ -266,11 +193,11 @@ precedence(void)
 			"BETTER_AUTH_SECRET=" OTHER,
 			"BETTER_AUTH_SECRETS=1:" SECRET, URL, DB },
 		    STATUS_OK, SECRET },
-		{ "empty SECRETS are none",
+		{ "empty SECRETS count as not set",
 		    { "BETTER_AUTH_SECRETS=", "BETTER_AUTH_SECRET=" SECRET, URL,
 			DB },
 		    STATUS_OK, SECRET },
-		{ "an empty file name is none",
+		{ "an empty file name counts as not set",
 		    { "BETTER_AUTH_SECRET_FILE=", "BETTER_AUTH_SECRET=" SECRET,
 			URL, DB },
 		    STATUS_OK, SECRET },
@@ -278,7 +205,8 @@ precedence(void)
 		    { "BETTER_AUTH_SECRET=" SECRET,
 			"BETTER_AUTH_SECRET_FILE=/nonexistent", URL, DB },
 		    STATUS_INVALID,
-		    "BETTER_AUTH_SECRET: BETTER_AUTH_SECRET_FILE is set too" },
+		    "BETTER_AUTH_SECRET: BETTER_AUTH_SECRET_FILE is set too: "
+		    "set only one of them" },
 		{ "the first of two entries counts",
 		    { "BETTER_AUTH_SECRET=" SECRET, "BETTER_AUTH_SECRET=" OTHER,
 			URL, DB },
@@ -327,30 +255,25 @@ files(void)
 	static const struct {
 		const char *name;
 		struct slice content;
-		const char *complaint; /* NULL if it will do */
+		const char *problem; /* NULL: accepted */
 	} table[] = {
 		{ "32 bytes", SLICE(SECRET), NULL },
 		{ "white space inside", SLICE("a b\nc\t" SECRET), NULL },
 		{ "65,536 bytes", { big, 65536 }, NULL },
-		{ "65,537 bytes", { big, 65537 }, "longer than 64 KiB" },
-		{ "31 bytes", { SECRET, 31 }, "shorter than 32 bytes" },
-		{ "nothing", { "", 0 }, "shorter than 32 bytes" },
+		{ "the form of versions", SLICE("2:" SECRET ",1:" OTHER),
+		    NULL },
+		{ "65,537 bytes", { big, 65537 }, "has more than 65536 bytes" },
+		{ "nothing", { "", 0 }, "has 0 bytes, at least 32 are needed" },
 		{ "a line feed at the end", SLICE(SECRET "\n"),
 		    "ends with a line feed, which would be part of the secret: "
-		    "write it with printf %s" },
-		{ "CR LF at the end", SLICE(SECRET "\r\n"), "ends with" },
-		{ "CR at the end", SLICE(SECRET "\r"), "white" },
-		{ "a space at the start", SLICE(" " SECRET), "white" },
-		{ "a line feed at the start", SLICE("\n" SECRET), "white" },
-		{ "a byte order mark", SLICE(BOM SECRET), "white" },
-		{ "NUL inside", SLICE(SECRET "\0" SECRET), "holds a NUL" },
-		{ "NUL at the end", SLICE(SECRET "\0"), "holds a NUL" },
-		{ "Latin-1", SLICE(SECRET "\xE4!"), "not valid UTF-8" },
-		{ "the default", SLICE(DEFAULT_SECRET), "is Better Auth's" },
-		{ "the rotation format", SLICE("2:" SECRET ",1:" OTHER), NULL },
+		    "write the file with printf %s" },
+		{ "a byte order mark", SLICE("\xEF\xBB\xBF" SECRET),
+		    "has white space or a control character at its beginning "
+		    "or end" },
+		{ "NUL inside", SLICE(SECRET "\0" SECRET), "has a NUL byte" },
+		{ "Latin-1", SLICE(SECRET "\xE4!"),
+		    "is not valid UTF-8, or has U+FFFD in it" },
 	};
-	const char *entries[6] = { "BETTER_AUTH_SECRET_FILE=/nonexistent/x",
-		URL, DB };
 	struct settings *settings;
 	int file = mkstemp(secret_file);
 
@@ -362,12 +285,11 @@ files(void)
 	memset(big, 'a', sizeof(big));
 	for (size_t i = 0; i < COUNT(table); i++) {
 		enum status status = read_file(table[i].content, &settings);
-		char start[160];
+		char line[160];
 
-		snprintf(start, sizeof(start),
-		    "BETTER_AUTH_SECRET_FILE: %.120s",
-		    table[i].complaint == NULL ? "" : table[i].complaint);
-		if (table[i].complaint == NULL)
+		snprintf(line, sizeof(line), "BETTER_AUTH_SECRET_FILE: %s",
+		    table[i].problem == NULL ? "" : table[i].problem);
+		if (table[i].problem == NULL)
 			ok(status == STATUS_OK &&
 				settings->policy.secrets.count == 1 &&
 				settings->policy.secrets.list[0].version.data ==
@@ -375,142 +297,53 @@ files(void)
 				slice_equal(
 				    settings->policy.secrets.list[0].key,
 				    table[i].content),
-			    "file taken: %s", table[i].name);
+			    "file accepted: %s", table[i].name);
 		else
-			ok(status == STATUS_INVALID &&
-				strncmp(complaint, start, strlen(start)) == 0,
+			ok(status == STATUS_INVALID && complains(line),
 			    "file refused: %s", table[i].name);
 		settings_free(settings);
 	}
 	unlink(secret_file);
-
-	ok(read_entries(entries, &settings) == STATUS_INVALID &&
-		complains("BETTER_AUTH_SECRET_FILE: cannot be read: No such") &&
-		strstr(complaint, "nonexistent") != NULL,
-	    "no such file, with its path");
-	entries[0] = "BETTER_AUTH_SECRET_FILE=nonexistent";
-	ok(read_entries(entries, &settings) == STATUS_INVALID &&
-		complains("BETTER_AUTH_SECRET_FILE: cannot be read: No such") &&
-		strstr(complaint, "nonexistent") == NULL,
-	    "what is no absolute path may be the secret, and is not told");
-	entries[0] = "BETTER_AUTH_SECRET_FILE=/tmp";
-	ok(read_entries(entries, &settings) == STATUS_INVALID &&
-		complains("BETTER_AUTH_SECRET_FILE: cannot be read: Is a dir"),
-	    "a directory");
 }
 
 static void
 urls(void)
 {
 	static const struct {
-		const char *url;
-		const char *origin; /* NULL if it is refused */
+		const char *entry;
+		const char *origin; /* or the complaint */
+		bool good;
 	} table[] = {
-		{ "https://todo.example", "https://todo.example" },
-		{ "https://todo.example/", "https://todo.example" },
-		{ "HTTPS://ToDo.Example/Api/Auth?a=b#c",
-		    "https://todo.example" },
-		{ "https://todo.example?x", "https://todo.example" },
-		{ "https://todo.example#x@y", "https://todo.example" },
-		{ "https://todo.example\\x", "https://todo.example" },
-		{ "https://todo.example:443", "https://todo.example" },
-		{ "https://todo.example:00443/", "https://todo.example" },
-		{ "https://todo.example:", "https://todo.example" },
-		{ "https://todo.example:/x", "https://todo.example" },
-		{ "https://todo.example:80", "https://todo.example:80" },
-		{ "https://todo.example:8443/x", "https://todo.example:8443" },
-		{ "https://todo.example:65535", "https://todo.example:65535" },
-		{ "https://todo.example:0", "https://todo.example:0" },
-		{ "http://localhost", "http://localhost" },
-		{ "http://LOCALHOST:80", "http://localhost" },
-		{ "http://localhost:443", "http://localhost:443" },
-		{ "http://localhost:03000", "http://localhost:3000" },
-		{ "http://127.0.0.1:3000", "http://127.0.0.1:3000" },
-		{ "http://1.2.3.4.example", "http://1.2.3.4.example" },
-		{ "http://a-b_c.example.", "http://a-b_c.example." },
-		{ "http://xn--bcher-kva.example",
-		    "http://xn--bcher-kva.example" },
-		{ "http://[::1]", "http://[::1]" },
-		{ "http://[::1]:80/", "http://[::1]" },
-		{ "http://[::1]:8080/", "http://[::1]:8080" },
-		{ "http://[2001:DB8:0:0::0001]", "http://[2001:db8::1]" },
-		{ "http://u1/path:80@x", "http://u1" },
-
-		{ "todo.example", NULL },
-		{ "//todo.example", NULL },
-		{ "https:todo.example", NULL },
-		{ "https:/todo.example", NULL },
-		{ "https//todo.example", NULL },
-		{ "ftp://todo.example", NULL },
-		{ "httpss://todo.example", NULL },
-		{ "javascript://todo.example", NULL },
-		{ " https://todo.example", NULL },
-		{ "https://todo.example ", NULL },
-		{ "https://", NULL },
-		{ "https:///", NULL },
-		{ "https://:443", NULL },
-		{ "https:///todo.example", NULL },
-		{ "https://?x", NULL },
-		{ "https://user@todo.example", NULL },
-		{ "https://user:pass@todo.example/", NULL },
-		{ "https://@todo.example", NULL },
-		{ "https://todo.example:65536", NULL },
-		{ "https://todo.example:99999999999", NULL },
-		{ "https://todo.example:-1", NULL },
-		{ "https://todo.example:+80", NULL },
-		{ "https://todo.example:80a", NULL },
-		{ "https://todo.example: 80", NULL },
-		{ "https://todo.example:80:80", NULL },
-		{ "https://todo example", NULL },
-		{ "https://todo.example\n", NULL },
-		{ "https://to%64o.example", NULL },
-		{ "https://t\xC3\xB6"
-		  "do.example",
-		    NULL },
-		{ "https://todo.example,https://b.example", NULL },
-		{ "https://*.example", NULL },
-		{ "https://127.1", NULL },
-		{ "https://127.0.0.01", NULL },
-		{ "https://0x7f.1", NULL },
-		{ "https://127.0.0.0x1", NULL },
-		{ "https://2130706433", NULL },
-		{ "https://1.2.3.4.", NULL },
-		{ "https://1.2.3.256", NULL },
-		{ "https://[::1", NULL },
-		{ "https://::1", NULL },
-		{ "https://[]", NULL },
-		{ "https://[::1]x", NULL },
-		{ "https://[::1]x:80", NULL },
-		{ "https://[::1%25lo]", NULL },
-		{ "https://[1:2:3:4:5:6:7:8:9]", NULL },
-		{ "https://[::ffff:1.2.3.4]", NULL },
-		{ "https://[todo.example]", NULL },
-		{ "https://[1111:2222:3333:4444:5555:6666:7777:8888:9999:AAAA]",
-		    NULL },
+		{ URL, "https://todo.example", true },
+		{ "BETTER_AUTH_URL=HTTPS://Todo.Example:443/api/auth",
+		    "https://todo.example", true },
+		{ "BETTER_AUTH_URL=http://localhost:3000",
+		    "http://localhost:3000", true },
+		{ "BETTER_AUTH_URL=todo.example",
+		    "BETTER_AUTH_URL: does not begin with https:// or http://",
+		    false },
+		{ "BETTER_AUTH_URL=https://todo.example:99999",
+		    "BETTER_AUTH_URL: port is not a number from 1 to 65535 in "
+		    "plain decimal digits",
+		    false },
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
-		char entry[256];
 		const char *const entries[6] = { "BETTER_AUTH_SECRET=" SECRET,
-			entry, DB };
+			table[i].entry, DB };
 		struct settings *settings;
-		enum status status;
+		enum status status = read_entries(entries, &settings);
+		struct slice origin = slice_of(table[i].origin);
 
-		snprintf(
-		    entry, sizeof(entry), "BETTER_AUTH_URL=%s", table[i].url);
-		status = read_entries(entries, &settings);
-		if (table[i].origin != NULL)
+		if (table[i].good)
 			ok(status == STATUS_OK &&
-				slice_equal(settings->policy.issuer,
-				    slice_of(table[i].origin)) &&
-				slice_equal(settings->policy.audience,
-				    slice_of(table[i].origin)),
-			    "origin: %s", table[i].origin);
+				slice_equal(settings->policy.issuer, origin) &&
+				slice_equal(settings->policy.audience, origin),
+			    "issuer and audience are %s", table[i].origin);
 		else
 			ok(status == STATUS_INVALID &&
-				complains("BETTER_AUTH_URL: ") &&
-				strstr(complaint, "example") == NULL,
-			    "no origin: URL %zu, %s", i, complaint);
+				complains(table[i].origin),
+			    "%s", complaint);
 		settings_free(settings);
 	}
 }
@@ -531,27 +364,29 @@ names(void)
 		    "me", "you" },
 		{ "both, and no URL", { "JWT_ISSUER=me", "JWT_AUDIENCE=you" },
 		    "me", "you" },
-		{ "they are taken as they are",
-		    { "JWT_ISSUER= https://ME/ ", "JWT_AUDIENCE=\xC3\xA4" },
-		    " https://ME/ ", "\xC3\xA4" },
-		{ "empty ones are none",
+		{ "they are used byte for byte",
+		    { "JWT_ISSUER=https://ME/ :443", "JWT_AUDIENCE=\xC3\xA4" },
+		    "https://ME/ :443", "\xC3\xA4" },
+		{ "empty ones count as not set",
 		    { URL, "JWT_ISSUER=", "JWT_AUDIENCE=" },
 		    "https://todo.example", "https://todo.example" },
-		{ "no URL", { NULL }, NULL, "JWT_ISSUER: not set" },
+		{ "no URL", { NULL }, NULL,
+		    "JWT_ISSUER: not set, nor is BETTER_AUTH_URL" },
 		{ "an empty URL", { "BETTER_AUTH_URL=" }, NULL,
-		    "JWT_ISSUER: not set" },
+
+		    "JWT_ISSUER: not set, nor is BETTER_AUTH_URL" },
 		{ "no issuer", { "JWT_AUDIENCE=you" }, NULL,
-		    "JWT_ISSUER: not set" },
+
+		    "JWT_ISSUER: not set, nor is BETTER_AUTH_URL" },
 		{ "no audience", { "JWT_ISSUER=me" }, NULL,
-		    "JWT_AUDIENCE: not set" },
+
+		    "JWT_AUDIENCE: not set, nor is BETTER_AUTH_URL" },
 		{ "a wrong URL, needed or not",
 		    { "BETTER_AUTH_URL=x", "JWT_ISSUER=me",
 			"JWT_AUDIENCE=you" },
-		    NULL, "BETTER_AUTH_URL: " },
-		{ "issuer not UTF-8", { URL, "JWT_ISSUER=\xFF" }, NULL,
-		    "JWT_ISSUER: not valid UTF-8" },
-		{ "audience not UTF-8", { URL, "JWT_AUDIENCE=\xFF" }, NULL,
-		    "JWT_AUDIENCE: not valid UTF-8" },
+		    NULL,
+		    "BETTER_AUTH_URL: does not begin with https:// or "
+		    "http://" },
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
@@ -588,12 +423,11 @@ numbers(void)
 		{ "JWT_LEEWAY=", 10, 86400 },
 		{ "JWT_LEEWAY=0", 0, 86400 },
 		{ "JWT_LEEWAY=300", 300, 86400 },
-		{ "JWT_LEEWAY=0030", 30, 86400 },
+		{ "JWT_LEEWAY=0030", -1, 0 },
+		{ "JWT_LEEWAY=00", -1, 0 },
 		{ "JWT_LEEWAY=301", -1, 0 },
 		{ "JWT_LEEWAY=-1", -1, 0 },
 		{ "JWT_LEEWAY=+1", -1, 0 },
-		{ "JWT_LEEWAY= 1", -1, 0 },
-		{ "JWT_LEEWAY=1 ", -1, 0 },
 		{ "JWT_LEEWAY=1s", -1, 0 },
 		{ "JWT_LEEWAY=0x1", -1, 0 },
 		{ "JWT_LEEWAY=1.0", -1, 0 },
@@ -616,19 +450,22 @@ numbers(void)
 			table[i].entry, URL, DB };
 		struct settings *settings;
 		enum status status = read_entries(entries, &settings);
-		char name[32] = { 0 };
+		const char *problem = strncmp(
+					  table[i].entry, "JWT_LEEWAY", 10) == 0
+		    ? "JWT_LEEWAY: is not a number of seconds from 0 to 300 "
+		      "in plain decimal digits"
+		    : "JWT_MAX_LIFETIME: is not a number of seconds from 60 "
+		      "to 86400 in plain decimal digits";
 
-		memcpy(name, table[i].entry, strcspn(table[i].entry, "="));
 		if (table[i].leeway >= 0)
 			ok(status == STATUS_OK &&
 				settings->policy.leeway == table[i].leeway &&
 				settings->policy.max_lifetime ==
 				    table[i].max_lifetime,
-			    "number: %s", table[i].entry);
+			    "accepted: %s", table[i].entry);
 		else
-			ok(status == STATUS_INVALID && complains(name) &&
-				complaint[strlen(name)] == ':',
-			    "no number: %s", table[i].entry);
+			ok(status == STATUS_INVALID && complains(problem),
+			    "refused: %s", table[i].entry);
 		settings_free(settings);
 	}
 }
@@ -652,6 +489,62 @@ paths(void)
 	    "an option file");
 	settings_free(settings);
 	settings_free(NULL);
+}
+
+static char warned[SETTINGS_COMPLAINT_SIZE];
+static unsigned warnings;
+
+static void
+take_warning(const char *warning)
+{
+	snprintf(warned, sizeof(warned), "%s", warning);
+	warnings++;
+}
+
+static void
+misspelt(void)
+{
+	static const struct {
+		const char *entry;
+		const char *warning; /* NULL: none */
+	} table[] = {
+		{ "JWT_ISUER=x",
+		    "JWT_ISUER: no setting has this name; did you mean "
+		    "JWT_ISSUER?" },
+		{ "BETTER_AUTH_SERCET=x",
+		    "BETTER_AUTH_SERCET: no setting has this name; did you "
+		    "mean BETTER_AUTH_SECRET?" },
+		{ "TODO_LOGS",
+		    "TODO_LOGS: no setting has this name; did you mean "
+		    "TODO_LOG?" },
+		{ "TODO_DATABASE=x",
+		    "TODO_DATABASE: no setting has this name" },
+		{ "JWT_=", "JWT_: no setting has this name" },
+		{ "JWT_ISSUER=x", NULL },
+		{ "TODO_READY_FD=3", NULL },
+		{ "BETTER_AUTH_TELEMETRY=0", NULL },
+		{ "TOKEN_LIFETIME=60", NULL },
+		{ "PATH=/bin", NULL },
+		{ "TODO_A_NAME_OF_64_BYTES_OR_MORE_IS_NOT_LIKE_ANY_SETTING_"
+		  "THERE_"
+		  "IS=",
+		    NULL },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char entry[128];
+		char *const environment[] = { entry, NULL };
+
+		snprintf(entry, sizeof(entry), "%s", table[i].entry);
+		warnings = 0;
+		settings_warn(environment, take_warning);
+		if (table[i].warning == NULL)
+			ok(warnings == 0, "no warning for %s", entry);
+		else
+			ok(warnings == 1 &&
+				strcmp(warned, table[i].warning) == 0,
+			    "%s", table[i].warning);
+	}
 }
 
 static void
@@ -691,14 +584,15 @@ scrubbing(void)
 int
 main(void)
 {
-	secrets_taken();
-	secrets_refused();
+	complaints();
+	texts();
 	precedence();
 	files();
 	urls();
 	names();
 	numbers();
 	paths();
+	misspelt();
 	scrubbing();
 	return tap_done();
 }

@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 /*
- * The Test Anything Protocol, as much of it as a test here needs: one fact per
- * ok(), tap_done() at the end of main().  A fact's name may hold no "#".
+ * The part of the Test Anything Protocol that the unit tests need: ok() for
+ * each fact, tap_done() at the end of main().  The name of a fact must not have
+ * a
+ * "#".
  */
 static unsigned tap_count;
 static unsigned tap_failures;
@@ -32,7 +34,7 @@ tap_ok(bool fact, const char *file, int line, const char *format, ...)
 	return fact;
 }
 
-/* Print the plan; the exit status for main(). */
+/* Print the plan and return the exit status for main(). */
 static inline int
 tap_done(void)
 {
@@ -40,7 +42,7 @@ tap_done(void)
 	return tap_failures == 0 ? 0 : 1;
 }
 
-/* How many elements an array has. */
+/* The number of elements of an array. */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

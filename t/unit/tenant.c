@@ -1,6 +1,6 @@
 /*
- * Goal: a user is let into the tenant of the same name, byte for byte after one
- * decoding, and into no other; and into none for want of memory.
+ * Goal: a user is let into the tenant that equals the user's id byte for byte,
+ * after one percent-decoding, and into no other; without memory into none.
  */
 #include "auth/tenant.h"
 
@@ -49,18 +49,18 @@ test_names(struct arena *arena)
 		{ "", STATUS_FORBIDDEN },
 		{ NULL, STATUS_FORBIDDEN },
 	};
-	/* Whom token_verify() lets nobody be. */
+	/* token_verify() accepts no empty user_id. */
 	static const struct current_user nobody = {
 		.claims = { .user_id = { "", 0 } },
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++)
 		ok(guard(arena, &alice, table[i].segment) == table[i].status,
-		    "\"%s\" is%s hers",
+		    "\"%s\" is%s the tenant of Alice",
 		    table[i].segment == NULL ? "" : table[i].segment,
 		    table[i].status == STATUS_OK ? "" : " not");
 	ok(guard(arena, &nobody, "") == STATUS_FORBIDDEN,
-	    "no name is nobody's, not even of who has none");
+	    "an empty segment is refused even to an empty user_id");
 }
 
 static void
@@ -70,7 +70,7 @@ test_memory(void)
 		struct arena *full = full_arena(left);
 
 		ok(guard(full, &alice, "Alice-1._%7e") == STATUS_INTERNAL,
-		    "with memory for %u of two, no answer", left);
+		    "with memory for %u of two allocations: no verdict", left);
 		arena_free(full);
 	}
 }

@@ -1,7 +1,6 @@
 /*
- * Goal: times are taken apart and put together as the C library's calendar
- * does it, on every day that they can lie on, and written as RFC 3339 has
- * them.
+ * Goal: times are split and joined as the C library does it, on every day of
+ * the years 1970 to 9999, and written as in RFC 3339.
  */
 
 #include "base/timestamp.h"
@@ -11,10 +10,10 @@
 
 #include "tap.h"
 
-#define DAY (INT64_C(86400) * TIMESTAMP_SECOND)
-#define DAYS 2932897 /* from 1970 to the end of 9999 */
+#define DAY_US (INT64_C(86400) * TIMESTAMP_SECOND)
+#define DAY_COUNT 2932897 /* from 1970 to the end of 9999 */
 
-/* Is *time* apart what gmtime_r() makes of it, and the same together? */
+/* True if *time* is split as by gmtime_r(), and joined again to *time*. */
 static bool
 is_right(int64_t time)
 {
@@ -38,17 +37,18 @@ test_calendar(void)
 {
 	int64_t wrong = -1;
 
-	/* A second on each day, the first and the last among them. */
-	for (int64_t day = 0; day < DAYS && wrong < 0; day++) {
+	/* On each day the first and the last microsecond, and a second. */
+	for (int64_t day = 0; day < DAY_COUNT && wrong < 0; day++) {
 		int64_t second = day * 7919 % 86400;
 
-		if (!is_right(day * DAY) || !is_right(day * DAY + DAY - 1) ||
-		    !is_right(day * DAY + second * TIMESTAMP_SECOND))
+		if (!is_right(day * DAY_US) ||
+		    !is_right(day * DAY_US + DAY_US - 1) ||
+		    !is_right(day * DAY_US + second * TIMESTAMP_SECOND))
 			wrong = day;
 	}
-	ok(wrong < 0, "every day from 1970 to 9999 is as in the C library");
+	ok(wrong < 0, "each day from 1970 to 9999 is split as by gmtime_r()");
 	if (wrong >= 0)
-		printf("# the first that is not: %lld\n", (long long)wrong);
+		printf("# the first wrong day: %lld\n", (long long)wrong);
 }
 
 static void
@@ -74,13 +74,14 @@ test_times(void)
 		struct timestamp_parts parts = timestamp_split(table[i].time);
 
 		timestamp_write(table[i].time, out);
-		ok(memcmp(out, table[i].text, sizeof(out)) == 0, "%s",
-		    table[i].text);
-		ok(timestamp_join(&parts) == table[i].time, "and back");
+		ok(memcmp(out, table[i].text, sizeof(out)) == 0,
+		    "%s is written", table[i].text);
+		ok(timestamp_join(&parts) == table[i].time,
+		    "%s is joined again", table[i].text);
 		timestamp_write_seconds(table[i].time, seconds);
 		ok(memcmp(seconds, table[i].text, sizeof(seconds) - 1) == 0 &&
 			seconds[sizeof(seconds) - 1] == 'Z',
-		    "whole seconds");
+		    "%s is written with whole seconds", table[i].text);
 	}
 }
 

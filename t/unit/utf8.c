@@ -1,11 +1,12 @@
 /*
- * Goal: well-formed UTF-8 is what RFC 3629 says and nothing else, at both ends
- * of every range; and white space is Unicode's.
+ * Goal: well-formed UTF-8 is exactly that of RFC 3629, at both ends of each
+ * range, and white space is that of Unicode.
  */
+
 #include "base/utf8.h"
 #include "tap.h"
 
-/* Encode *point* as RFC 3629 section 3 has it, surrogates too. */
+/* Encode *point* as in RFC 3629 section 3, but surrogates too. */
 static size_t
 encode(uint32_t point, char out[4])
 {
@@ -22,7 +23,7 @@ encode(uint32_t point, char out[4])
 }
 
 static void
-every_code_point(void)
+test_code_points(void)
 {
 	unsigned wrong = 0, spaces = 0;
 
@@ -40,12 +41,12 @@ every_code_point(void)
 			wrong++;
 		spaces += utf8_white_space(point);
 	}
-	ok(wrong == 0, "every code point: %u wrong", wrong);
+	ok(wrong == 0, "each code point is read or refused: %u wrong", wrong);
 	ok(spaces == 25, "25 code points are white space: %u", spaces);
 }
 
 static void
-malformed(void)
+test_malformed(void)
 {
 	static const struct {
 		const char *name;
@@ -78,47 +79,50 @@ malformed(void)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct slice text = table[i].text;
 
-		ok(!utf8_valid(text), "refused: %s", table[i].name);
+		ok(!utf8_valid(text), "%s is refused", table[i].name);
 	}
 }
 
 static void
-texts(void)
+test_texts(void)
 {
 	struct slice text = SLICE("a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\x00z");
 	struct slice bad = SLICE("\xC3"
 				 "a");
 	uint32_t point = 7;
 
-	ok(utf8_valid((struct slice) { "", 0 }), "empty is valid");
+	ok(utf8_valid((struct slice) { "", 0 }), "an empty text is valid");
 	ok(utf8_valid(text), "a mixed text is valid");
-	ok(utf8_length(text) == 6, "length counts code points");
-	ok(utf8_length((struct slice) { "", 0 }) == 0, "empty has none");
+	ok(utf8_length(text) == 6, "the length is the number of code points");
+	ok(utf8_length((struct slice) { "", 0 }) == 0,
+	    "an empty text has length 0");
 	ok(!utf8_next(&bad, &point) && point == 7 && bad.length == 2,
-	    "what is malformed is left alone");
+	    "utf8_next() leaves a malformed text unchanged");
 	bad.length = 0;
-	ok(!utf8_next(&bad, &point), "nothing is taken off nothing");
+	ok(!utf8_next(&bad, &point),
+	    "utf8_next() returns false for an empty text");
 	ok(utf8_visible('x') && utf8_visible(0x301) && utf8_visible(0x1F600),
-	    "a letter, an accent and a picture are visible");
+	    "a letter, an accent and an emoji are visible");
 	ok(!utf8_visible(' ') && !utf8_visible(0x200B) &&
 		!utf8_visible(0x3164) && !utf8_visible(0x2800) &&
 		!utf8_visible(0xE0FFF),
-	    "a blank, a zero width space, fillers and tags are not");
+	    "a space, a zero width space, fillers and tags are invisible");
 	ok(!utf8_white_space(0x200B) && !utf8_white_space(0xFEFF) &&
 		!utf8_white_space(0x180E) && !utf8_white_space(0x1F),
-	    "zero width space, byte order mark and the like are not white");
+	    "zero width space, byte order mark and the like are no white "
+	    "space");
 	bad = (struct slice) { "\xE2\x82\xAC", 2 };
-	ok(!utf8_valid(bad), "what is past the end is not looked at");
+	ok(!utf8_valid(bad), "a byte after the end is not read");
 	ok(utf8_white_space(0x85) && utf8_white_space(0x3000) &&
 		utf8_white_space(0x0B) && utf8_white_space(0x2028),
-	    "next line, ideographic space and the like are");
+	    "next line, ideographic space and the like are white space");
 }
 
 int
 main(void)
 {
-	every_code_point();
-	malformed();
-	texts();
+	test_code_points();
+	test_malformed();
+	test_texts();
 	return tap_done();
 }

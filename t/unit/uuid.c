@@ -1,6 +1,6 @@
 /*
- * Goal: a UUIDv7 holds the clock reading it was made of, sorts as that does,
- * and is read back only in its one form.
+ * Goal: a UUIDv7 holds the time it was made for, UUIDs sort by their time, and
+ * only the lower-case form with hyphens is read.
  */
 
 #include "base/uuid.h"
@@ -22,23 +22,26 @@ test_v7(void)
 		int64_t milliseconds = 0;
 		unsigned fraction;
 
-		if (!ok(uuid_v7(times[i], &uuid) == STATUS_OK, "a UUID"))
+		if (!ok(uuid_v7(times[i], &uuid) == STATUS_OK,
+			"a UUID is made"))
 			continue;
 		for (size_t n = 0; n < 6; n++)
 			milliseconds = milliseconds << 8 | b[n];
 		fraction = (b[6] & 15U) << 8 | b[7];
-		ok(b[6] >> 4 == 7 && b[8] >> 6 == 2, "version and variant");
-		ok(milliseconds == times[i] / 1000, "its milliseconds");
+		ok(b[6] >> 4 == 7 && b[8] >> 6 == 2,
+		    "the version is 7 and the variant 2");
+		ok(milliseconds == times[i] / 1000,
+		    "the UUID holds the milliseconds of the time");
 		ok((int64_t)(fraction * 1000 + 4095) / 4096 == times[i] % 1000,
-		    "its microseconds");
+		    "the UUID holds the microseconds of the time");
 		ok(i == 0 || memcmp(&before, &uuid, 8) < 0,
-		    "it sorts behind the one before");
+		    "the UUID sorts after that of the time before");
 		before = uuid;
 	}
 	ok(uuid_v7(times[0], &before) == STATUS_OK &&
 		uuid_v7(times[0], &uuid) == STATUS_OK &&
 		memcmp(&before, &uuid, sizeof(uuid)) != 0,
-	    "two of the same time differ");
+	    "two UUIDs of the same time differ");
 }
 
 static void
@@ -58,10 +61,12 @@ test_text(void)
 	char out[UUID_TEXT_LENGTH];
 	struct uuid uuid;
 
-	ok(uuid_read(slice_of(text), &uuid) == STATUS_OK, "text is read");
-	ok(uuid.bytes[0] == 0x01 && uuid.bytes[15] == 0x11, "as its bytes");
+	ok(uuid_read(slice_of(text), &uuid) == STATUS_OK, "a UUID is read");
+	ok(uuid.bytes[0] == 0x01 && uuid.bytes[15] == 0x11,
+	    "the first and the last byte are read");
 	uuid_write(&uuid, out);
-	ok(memcmp(out, text, sizeof(out)) == 0, "and written again");
+	ok(memcmp(out, text, sizeof(out)) == 0,
+	    "the UUID is written as it was read");
 	for (size_t i = 0; i < COUNT(wrong); i++)
 		ok(uuid_read(slice_of(wrong[i]), &uuid) == STATUS_INVALID,
 		    "<%s> is refused", wrong[i]);

@@ -1,5 +1,5 @@
-// authFetch: fetch() for an API that wants Better Auth's token, so that nobody
-// ever notices that tokens expire.
+// fetch() for an API that requires Better Auth's token, without the caller having
+// to care that tokens expire.
 //
 // This file depends on nothing else here; copy it into any front end:
 //
@@ -13,21 +13,20 @@
 //     const { id } = await auth.user();
 //     const response = await auth.fetch(id, `/api/${id}/tasks`);
 //
-// - The token lives in this closure, and nowhere else.
-// - It is renewed shortly before it runs out, and once after any 401, whereupon
-//   the request is repeated once. Whoever needs a new token at the same time
-//   shares one renewal.
-// - A request is made in the name of one user. If the token turns out to be
-//   another's, because somebody else signed in in this browser, nothing is
-//   sent, and the request fails with UserChanged.
-// - If the session has ended, requests wait until signIn() says that somebody
-//   is signed in again.
-// - Without network, and while the server asks for patience (429, 502, 503,
-//   504), requests wait, for as long as Retry-After says, and are repeated. A
-//   POST is given an Idempotency-Key, so that it counts once however often it
-//   is sent. What else is sent must do the same when it is done twice: a PATCH
-//   that sets, not one that toggles.
-// - The answer is the server's; 401 only if a fresh token is refused too.
+// - The token is kept in this closure and nowhere else.
+// - The token is renewed shortly before it expires, and once after a 401; the
+//   request is then repeated once. Requests that need a new token at the same
+//   time share one renewal.
+// - A request is made in the name of one user. If the token is another user's,
+//   because somebody else has signed in with this browser, nothing is sent, and
+//   the request fails with UserChanged.
+// - If the session has ended, requests wait until signIn() resolves.
+// - Without a network, and after 429, 502, 503 and 504, requests wait as long as
+//   Retry-After says and are repeated. A POST gets an Idempotency-Key, so it takes
+//   effect once. Every other request must have the same effect when it is sent
+//   twice: a PATCH that sets, not one that toggles.
+// - fetch() resolves to the server's response; to a 401 only if a new token is
+//   refused too.
 
 export interface User {
 	id: string;
@@ -37,17 +36,18 @@ export interface User {
 export type Waiting = "offline" | "unavailable";
 
 export interface AuthFetchOptions {
-	// Asks for a token by the session cookie: Better Auth's client.token().
-	// Status 401 says that nobody is signed in.
+	// Gets a token with the session cookie: Better Auth's client.token().
+	// Status 401 means that nobody is signed in.
 	token(): Promise<{
 		data: { token: string } | null;
 		error: { status: number } | null;
 	}>;
-	// Has somebody sign in; resolves when that is done.
+	// Asks for a sign-in; resolves when somebody is signed in.
 	signIn(): Promise<void>;
-	// Told whose token it is, when that changes, before any request goes out.
+	// Called when the token is another user's than before, and before a request
+	// is sent with it.
 	onUser(user: User): void;
-	// Told what requests are waiting for, and null when none waits any more.
+	// Called with what requests wait for, or null when no request waits.
 	onWaiting?(reason: Waiting | null): void;
 }
 
@@ -65,47 +65,50 @@ interface Access {
 	renewAt: number;
 }
 
-const PATIENCE = new Set([429, 502, 503, 504]);
+const RETRIED_STATUSES = new Set([429, 502, 503, 504]);
 const WAIT_MIN_MS = 1_000;
 const WAIT_MAX_MS = 15_000;
-// Whoever asks for more than this has most likely made a mistake.
-const ASKED_MAX_MS = 300_000;
-const MARGIN_MAX_MS = 60_000;
+// A longer Retry-After is most likely a mistake.
+const RETRY_AFTER_MAX_MS = 300_000;
+// How long before its expiry a token is renewed, at most.
+const RENEWAL_MAX_MS = 60_000;
 
 function readToken(token: string): Access {
 	const segment = token.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/");
 	const bytes = Uint8Array.from(atob(segment), (c) => c.charCodeAt(0));
 	const claims = JSON.parse(new TextDecoder().decode(bytes));
-	// By this machine's clock, which may not be the issuer's: what counts is
-	// how long the token lives, and that it has just been made.
+	// The token has just been issued. Its expiry is computed from its lifetime,
+	// because this machine's clock may differ from the issuer's.
 	const lifetime = (claims.exp - claims.iat) * 1000;
 	return {
 		token,
 		user: { id: claims.user_id, email: claims.user_email },
-		renewAt: Date.now() + lifetime - Math.min(MARGIN_MAX_MS, lifetime / 4),
+		renewAt: Date.now() + lifetime - Math.min(RENEWAL_MAX_MS, lifetime / 4),
 	};
 }
 
-// Retry-After (RFC 9110 10.2.3), seconds or a date, in milliseconds.
-function retryAfter(response: Response): number | undefined {
+// Retry-After (RFC 9110 10.2.3), which is seconds or a date, in milliseconds.
+function retryAfterMs(response: Response): number | undefined {
 	const value = response.headers.get("Retry-After") || "none";
 	const wait = /^\d+$/.test(value) ? Number(value) * 1000
 		: Date.parse(value) - Date.now();
-	return Number.isNaN(wait) ? undefined : Math.min(ASKED_MAX_MS, wait);
+	return Number.isNaN(wait) ? undefined : Math.min(RETRY_AFTER_MAX_MS, wait);
 }
 
 export function createAuthFetch(options: AuthFetchOptions) {
 	let access: Access | null = null;
 	let userId: string | null = null;
 	let renewal: Promise<Access> | null = null;
+	// How often forget() was called.
 	let forgotten = 0;
+	// How many requests wait.
 	let waiting = 0;
 
 	// Waits before attempt + 1: as long as the server asked for, otherwise
-	// longer each time; without network until it is back, or to have a look.
-	async function pause(attempt: number, asked?: number) {
+	// longer each time, and no longer than until the network is back.
+	async function pause(attempt: number, askedMs?: number) {
 		const wait = Math.max(WAIT_MIN_MS,
-			asked ?? Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** attempt));
+			askedMs ?? Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** attempt));
 		waiting++;
 		options.onWaiting?.(navigator.onLine ? "unavailable" : "offline");
 		await new Promise<void>((resolve) => {
@@ -120,21 +123,21 @@ export function createAuthFetch(options: AuthFetchOptions) {
 		waiting--;
 	}
 
-	function arrived() {
+	function reportArrival() {
 		if (waiting === 0)
 			options.onWaiting?.(null);
 	}
 
-	async function obtain(): Promise<Access> {
+	async function requestToken(): Promise<Access> {
 		for (let attempt = 0; ; attempt++) {
 			const before = forgotten;
 			const { data, error } = await options.token()
 				.catch(() => ({ data: null, error: { status: 0 } }));
-			// A token asked for before somebody signed out is nobody's.
+			// A token that was requested before the sign-out must not be used.
 			if (before !== forgotten)
 				continue;
 			if (data) {
-				arrived();
+				reportArrival();
 				access = readToken(data.token);
 				if (access.user.id !== userId) {
 					userId = access.user.id;
@@ -144,7 +147,7 @@ export function createAuthFetch(options: AuthFetchOptions) {
 			}
 			access = null;
 			if (error?.status === 401) {
-				arrived();
+				reportArrival();
 				await options.signIn();
 				attempt = -1;
 			} else {
@@ -154,7 +157,7 @@ export function createAuthFetch(options: AuthFetchOptions) {
 	}
 
 	function renew(): Promise<Access> {
-		renewal ??= obtain().finally(() => { renewal = null; });
+		renewal ??= requestToken().finally(() => { renewal = null; });
 		return renewal;
 	}
 
@@ -172,7 +175,7 @@ export function createAuthFetch(options: AuthFetchOptions) {
 			cache: "no-store", credentials: "omit", redirect: "error" });
 	}
 
-	// The token is for our own server alone.
+	// The token is sent to no other server.
 	function ownUrl(path: string): URL {
 		const url = new URL(path, location.href);
 		if (url.origin !== location.origin)
@@ -181,17 +184,17 @@ export function createAuthFetch(options: AuthFetchOptions) {
 	}
 
 	return {
-		// Who is signed in, after signing in if nobody is.
+		// The user who is signed in. Waits for a sign-in if nobody is.
 		async user(): Promise<User> {
 			return (await current()).user;
 		},
 
-		// Looks again who is signed in, as after another tab has signed out.
+		// Like user(), but gets a new token first.
 		async refresh(): Promise<User> {
 			return (await renew()).user;
 		},
 
-		// Forgets the token: on signing out.
+		// Forgets the token, for signing out.
 		forget() {
 			forgotten++;
 			access = null;
@@ -212,24 +215,25 @@ export function createAuthFetch(options: AuthFetchOptions) {
 							throw error;
 						return null;
 					});
-				if (response && !PATIENCE.has(response.status)) {
-					arrived();
+				if (response && !RETRIED_STATUSES.has(response.status)) {
+					reportArrival();
 					if (response.status !== 401 || renewed)
 						return response;
 					renewed = true;
-					// Unless another request has done so already.
+					// Another request may have renewed the token already.
 					if (access?.token === used.token)
 						access = null;
 				} else {
-					await pause(attempt++, response ? retryAfter(response)
+					await pause(attempt++, response ? retryAfterMs(response)
 						: undefined);
 					renewed = false;
 				}
 			}
 		},
 
-		// A request that outlives the page; nobody is there for the answer.
-		last(user: string, path: string, init: RequestInit = {}) {
+		// Sends a request that goes on after the page is closed. Its response
+		// is ignored.
+		fetchOnLeave(user: string, path: string, init: RequestInit = {}) {
 			if (access?.user.id === user)
 				request(access, ownUrl(path), { ...init, keepalive: true },
 					undefined).catch(() => {});

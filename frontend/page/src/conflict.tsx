@@ -13,13 +13,14 @@ function Version({ name, text }: { name: string; text: Text }) {
 	);
 }
 
-// A task was changed elsewhere while it was edited here.
+// Asks which version to keep of a task that was changed elsewhere while it was
+// edited here.
 export function ConflictDialog({ conflict }: { conflict: Conflict }) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	useLayoutEffect(() => {
 		const shown = dialog.current;
 		shown?.showModal();
-		// Closing is what gives the focus back to where it was.
+		// close() gives the focus back.
 		return () => shown?.close();
 	}, []);
 	const { mine, theirs, choose } = conflict;
@@ -37,7 +38,8 @@ export function ConflictDialog({ conflict }: { conflict: Conflict }) {
 					onClick={() => choose("mine")}>Keep mine</button>
 				<button type="button"
 					onClick={() => choose("theirs")}>Take the other</button>
-				{/* An Enter meant for the edit must not choose. */}
+				{/* It has the focus, so that an Enter for the editor
+				    discards no version. */}
 				<button type="button" autofocus
 					onClick={() => choose("edit")}>Edit again</button>
 			</p>

@@ -2,7 +2,7 @@ import { render } from "preact";
 import { App } from "./app";
 import { session, start } from "./session";
 
-addEventListener("pagehide", () => session.get().list?.leave());
+addEventListener("pagehide", () => session.get().list?.sendOnLeave());
 
 addEventListener("beforeunload", (event) => {
 	if (session.get().list?.unsaved)

@@ -1,4 +1,5 @@
-// Who is signed in, in this tab and, told by the others, in this browser.
+// Who is signed in. Tabs of one browser tell one another about sign-ins and
+// sign-outs.
 
 import { createAuthClient } from "better-auth/client";
 import { jwtClient } from "better-auth/client/plugins";
@@ -7,12 +8,12 @@ import { createStore } from "./store";
 import { TaskList } from "./task-list";
 
 export interface Session {
-	// Nobody is signed in, and the page asks for it.
-	signIn: null | "first" | "ended" | "left";
+	// Why the page asks for a sign-in; null: it does not ask.
+	signIn: null | "first" | "ended" | "signed-out";
 	user: User | null;
 	list: TaskList | null;
 	waiting: Waiting | null;
-	// Somebody else signed in while this page was open.
+	// Another user signed in while this page was open.
 	switched: boolean;
 }
 
@@ -23,16 +24,16 @@ export const session = createStore<Session>({
 	signIn: null, user: null, list: null, waiting: null, switched: false,
 });
 
-// Lets those go on who wait for somebody to sign in.
-let signedIn: (() => void) | null = null;
-let left = false;
+// Resolves the promise that auth waits for.
+let resolveSignIn: (() => void) | null = null;
+let signedOut = false;
 
 export const auth = createAuthFetch({
-	// Where nobody is known to be signed in, asking for a token might be
-	// refused, and the browser would log an error.
+	// Where perhaps nobody is signed in, asks for the session first: it is 200 then,
+	// but a token is 401, and the browser logs an error for each 401.
 	async token() {
 		const { signIn, user } = session.get();
-		if (user && !signIn && !left)
+		if (user && !signIn && !signedOut)
 			return client.token();
 		const { data, error } = await client.getSession();
 		return data ? client.token()
@@ -41,16 +42,16 @@ export const auth = createAuthFetch({
 
 	signIn() {
 		const { user } = session.get();
-		session.set({ signIn: left ? "left" : user ? "ended" : "first" });
-		return new Promise((resolve) => { signedIn = resolve; });
+		session.set({ signIn: signedOut ? "signed-out" : user ? "ended" : "first" });
+		return new Promise((resolve) => { resolveSignIn = resolve; });
 	},
 
-	// The list of the one before is gone before anything is done for this one.
+	// Closes the list of the user before.
 	onUser(user) {
 		const before = session.get();
 		before.list?.close();
 		session.set({ user, list: new TaskList(user.id, auth),
-			switched: before.user !== null && !left });
+			switched: before.user !== null && !signedOut });
 	},
 
 	onWaiting(waiting) {
@@ -61,9 +62,9 @@ export const auth = createAuthFetch({
 
 async function open() {
 	const user = await auth.user();
-	left = false;
+	signedOut = false;
 	session.set({ signIn: null });
-	// A page signed out and in again as the same person has lost its list.
+	// onUser is not called for a sign-out and sign-in of the same user.
 	if (!session.get().list)
 		session.set({ user, list: new TaskList(user.id, auth) });
 }
@@ -73,13 +74,13 @@ interface Refusal {
 	code?: string;
 }
 
-// Better Auth's codes, and those of issuer/body.js, in words. Its own messages
-// are for programs: "[body.email] Invalid email address".
+// Texts for the codes of Better Auth and of issuer/body.js. Better Auth's own
+// messages are for programs: "[body.email] Invalid email address".
 const ADDRESS = "That is not a whole e-mail address, such as ada@example.org.";
-const WORDS: Record<string, string> = {
+const TEXTS: Record<string, string> = {
 	INVALID_EMAIL_OR_PASSWORD: "Invalid email or password",
 	INVALID_EMAIL: ADDRESS,
-	// Of what the form sends, only the address can be of a wrong shape.
+	// Of the values that the page sends, only the address can be malformed.
 	VALIDATION_ERROR: ADDRESS,
 	EMAIL_TOO_LONG: "That e-mail address is too long: at most 255 characters.",
 	NAME_TOO_LONG: "That e-mail address is too long: at most 255 characters.",
@@ -93,21 +94,23 @@ const WORDS: Record<string, string> = {
 		+ "runs it must set BETTER_AUTH_URL to it.",
 };
 
-// What went wrong, for people; or null.
-function problem(error: Refusal | null) {
+// A text for the user, or null if there is no error.
+function textOf(error: Refusal | null) {
 	if (!error)
 		return null;
 	if (error.status === 429)
 		return "Too many attempts. Wait ten seconds, then try again.";
 	if (error.status >= 500)
 		return "The server is not available right now. Try again in a moment.";
-	return WORDS[error.code ?? ""] ?? "That did not work.";
+	return TEXTS[error.code ?? ""] ?? "That did not work.";
 }
 
-async function enter(answer: Promise<{ error: Refusal | null }>) {
+// Goes on with the list once the sign-in has succeeded; otherwise returns a text
+// for the user.
+async function finishSignIn(answer: Promise<{ error: Refusal | null }>) {
 	let failed;
 	try {
-		failed = problem((await answer).error);
+		failed = textOf((await answer).error);
 	} catch {
 		failed = navigator.onLine ? "The server cannot be reached."
 			: "You are offline.";
@@ -115,25 +118,26 @@ async function enter(answer: Promise<{ error: Refusal | null }>) {
 	if (failed)
 		return failed;
 	tabs.postMessage("in");
-	signedIn?.();
+	resolveSignIn?.();
 	await open();
 	return null;
 }
 
 export function signIn(email: string, password: string) {
-	return enter(client.signIn.email({ email, password }));
+	return finishSignIn(client.signIn.email({ email, password }));
 }
 
 export function signUp(email: string, password: string) {
-	// Better Auth wants a name; the page asks for none and shows the address.
-	return enter(client.signUp.email({ email, password,
+	// Better Auth requires a name. The page neither asks for one nor shows it.
+	return finishSignIn(client.signUp.email({ email, password,
 		name: email.split("@")[0]! }));
 }
 
-// What went wrong, and whether it could be done nevertheless; or null.
+// Returns null, or a text for the user. `anyway`: signing out is possible all the
+// same.
 export async function signOut(anyway = false) {
 	const { list } = session.get();
-	// What was done is done: deletions that could still be undone, too.
+	// Also sends deletions that could still be undone.
 	if (list && !await list.settle() && !anyway)
 		return { text: "Not everything is saved yet. If you sign out now, "
 			+ "it is lost.", anyway: true };
@@ -143,12 +147,12 @@ export async function signOut(anyway = false) {
 		return { text: "Signing out did not work: the server cannot be "
 			+ "reached.", anyway: false };
 	tabs.postMessage("out");
-	leave();
+	askForNextUser();
 	return null;
 }
 
-function leave() {
-	left = true;
+function askForNextUser() {
+	signedOut = true;
 	auth.forget();
 	session.get().list?.close(true);
 	session.set({ list: null });
@@ -158,15 +162,15 @@ function leave() {
 tabs.onmessage = ({ data }) => {
 	const { signIn } = session.get();
 	if (data === "out" && !signIn)
-		leave();
+		askForNextUser();
 	else if (data === "in" && signIn) {
-		signedIn?.();
+		resolveSignIn?.();
 		open();
 	} else if (data === "in")
 		auth.refresh();
 };
 
-// A page that comes back from the browser's cache shows what was; look again.
+// A page that comes back from the browser's cache may show another user's tasks.
 addEventListener("pageshow", (event) => {
 	if (event.persisted)
 		auth.refresh();

@@ -3,7 +3,7 @@ import { signIn, signUp } from "./session";
 
 const REASON = {
 	first: null,
-	left: "You are signed out.",
+	"signed-out": "You are signed out.",
 	ended: "Your session has ended. Sign in to go on where you were; "
 		+ "what you typed is kept.",
 };
@@ -29,7 +29,7 @@ export function SignIn({ reason, email }: Props) {
 		setProblem(null);
 		const failed = await (isNew ? signUp : signIn)(
 			String(values[0]).trim(), String(values[1]));
-		// When it worked, this form is gone.
+		// After a sign-in this form is not shown any more.
 		if (failed) {
 			setBusy(false);
 			setProblem(failed);

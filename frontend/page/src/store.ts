@@ -1,4 +1,4 @@
-// State that components can watch.
+// State that components watch.
 
 import { useEffect, useReducer } from "preact/hooks";
 
@@ -26,10 +26,10 @@ export function createStore<T extends object>(initial: T): Store<T> {
 }
 
 export function useStore<T extends object>(store: Store<T>): T {
-	const [, again] = useReducer((n: number) => n + 1, 0);
+	const [, rerender] = useReducer((n: number) => n + 1, 0);
 	useEffect(() => {
-		again(0);
-		return store.watch(() => again(0));
+		rerender(0);
+		return store.watch(() => rerender(0));
 	}, [store]);
 	return store.get();
 }

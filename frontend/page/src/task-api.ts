@@ -1,5 +1,5 @@
-// The tasks of one person as the server keeps them: how it is asked for them,
-// what it answers, and why it refuses.
+// The API of one user's tasks: its requests, its responses, and its refusals in
+// words.
 
 export interface Task {
 	id: string;
@@ -13,7 +13,7 @@ export type Text = Pick<Task, "title" | "description">;
 export type Content = Text & Pick<Task, "completed">;
 export type Filter = "all" | "pending" | "completed";
 
-// A task, and the ETag of the version that it is.
+// A task, and the ETag of this version of it.
 export interface Version {
 	task: Task;
 	etag: string | null;
@@ -21,24 +21,24 @@ export interface Version {
 
 export interface Page {
 	tasks: Task[];
-	// Where the next page is, or null if there is none.
+	// The path of the next page, or null on the last one.
 	next: string | null;
 }
 
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
-// A title in which there is nothing to see.
+// A title without a visible character.
 const blank = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\u2800]*$/u;
 
-// What is wrong with a text, in the words of the server's rules; or null.
-export function problem({ title, description }: Text): string | null {
+// Why the server would refuse this text, or null.
+export function problemOf({ title, description }: Text): string | null {
 	if (blank.test(title))
 		return "Write a title first.";
-	for (const [name, text, most] of [["title", title, 200],
+	for (const [name, text, max] of [["title", title, 200],
 			["description", description ?? "", 1000]] as const) {
 		const { length } = [...text];
-		if (length > most)
-			return `A ${name} has at most ${most} characters; `
+		if (length > max)
+			return `A ${name} has at most ${max} characters; `
 				+ `this one has ${length}.`;
 	}
 	return null;
@@ -50,8 +50,8 @@ function nextLink(response: Response): string | null {
 	return /<([^>]*)>\s*;\s*rel="?next"?/.exec(link)?.[1] ?? null;
 }
 
-// Why the server refused, for people (RFC 9457).
-async function reason(response: Response): Promise<string> {
+// Why the server refused, in words (RFC 9457).
+async function reasonOf(response: Response): Promise<string> {
 	try {
 		const problem = await response.json();
 		const errors = problem.errors?.map((e: { detail: string }) => e.detail);
@@ -63,28 +63,29 @@ async function reason(response: Response): Promise<string> {
 
 export type TaskApi = ReturnType<typeof createTaskApi>;
 
-// Each asks once, and throws the reason if the server refuses; null is its
-// answer if there is no such task, or not in that version.
+// Each function sends one request, and throws an error with the reason if the
+// server refuses. It returns null if the task is not there, or not in that version.
 export function createTaskApi(user: string, fetch: Fetch) {
 	const base = `/api/${encodeURIComponent(user)}/tasks`;
 	const path = (id: string) => `${base}/${id}`;
 
-	async function ask(path: string, init?: RequestInit, none: number[] = []) {
+	async function request(path: string, init?: RequestInit,
+			nullStatuses: number[] = []) {
 		const response = await fetch(path, init);
-		if (none.includes(response.status))
+		if (nullStatuses.includes(response.status))
 			return null;
 		if (!response.ok)
-			throw new Error(await reason(response));
+			throw new Error(await reasonOf(response));
 		return response;
 	}
 
-	async function version(answer: Promise<Response | null>) {
-		const response = await answer;
+	async function version(sent: Promise<Response | null>) {
+		const response = await sent;
 		return response && { task: await response.json() as Task,
 			etag: response.headers.get("ETag") };
 	}
 
-	const send = (method: string, body: unknown,
+	const json = (method: string, body: unknown,
 			headers?: Record<string, string>): RequestInit => ({ method,
 		headers: { "Content-Type": "application/json", ...headers },
 		body: JSON.stringify(body) });
@@ -92,33 +93,33 @@ export function createTaskApi(user: string, fetch: Fetch) {
 	return {
 		path,
 
-		// Where a list begins; what follows is in its `next`.
-		list: (filter: Filter, limit: number) => `${base}?limit=${limit}`
+		// The path of the first page of a list.
+		listPath: (filter: Filter, limit: number) => `${base}?limit=${limit}`
 			+ (filter === "all" ? "" : `&status=${filter}`),
 
 		async page(path: string): Promise<Page> {
-			const response = await ask(path);
+			const response = await request(path);
 			return { tasks: await response!.json(), next: nextLink(response!) };
 		},
 
-		// With a key, however often it is asked, there is one task.
+		// Makes one task, however often it is called with one key.
 		async create(content: Content, key: string): Promise<Version> {
-			return (await version(ask(base, send("POST", content,
+			return (await version(request(base, json("POST", content,
 				{ "Idempotency-Key": key }))))!;
 		},
 
-		read: (id: string) => version(ask(path(id), {}, [404])),
+		read: (id: string) => version(request(path(id), {}, [404])),
 
-		complete: (id: string, completed: boolean) => version(ask(
-			`${path(id)}/complete`, send("PATCH", { completed }), [404])),
+		complete: (id: string, completed: boolean) => version(request(
+			`${path(id)}/complete`, json("PATCH", { completed }), [404])),
 
-		// Over this version, and over no other.
-		write: (id: string, text: Text, etag: string) => version(ask(path(id),
-			send("PATCH", text, { "If-Match": etag }), [404, 412])),
+		// Replaces this version, and no other.
+		write: (id: string, text: Text, etag: string) => version(request(path(id),
+			json("PATCH", text, { "If-Match": etag }), [404, 412])),
 
-		// Somebody else may have done so first.
+		// A task that is not there counts as deleted.
 		async remove(id: string): Promise<void> {
-			await ask(path(id), { method: "DELETE" }, [404]);
+			await request(path(id), { method: "DELETE" }, [404]);
 		},
 	};
 }

@@ -1,34 +1,35 @@
-// One person's tasks, as the page shows them: what the server last said, and
-// over it what was done here and has not been answered yet. What the server
+// One user's tasks as the page shows them: what the server last answered, with
+// the changes on top that it has not answered yet. A change that the server
 // refuses is taken back, with a message.
 //
-// Writes to one task go out one after the other. Those that wait, for the
-// network or the server, wait in authFetch.
+// Writes to one task are sent one after the other. A write that waits for the
+// network or the server waits in auth-fetch.ts.
 
 import { type AuthFetch, UserChanged } from "./auth-fetch";
 import { createStore } from "./store";
-import { createTaskApi, problem, type Content, type Filter, type Page, type Task,
+import { createTaskApi, problemOf, type Content, type Filter, type Page, type Task,
 	type Text, type Version } from "./task-api";
 
 export interface Row {
-	// Stays the same when a new task is given its id.
+	// Does not change when a new task gets its id.
 	key: string;
-	// As the server last said, and its ETag if we know it; null: not there yet.
+	// As the server last answered; null: the server does not have it yet.
 	task: Task | null;
+	// The ETag of `task`, if it is known.
 	etag: string | null;
-	// What a new task was made with.
+	// The content of a new task.
 	first: Content;
-	// What was done here and not answered yet, oldest first.
+	// The changes that the server has not answered yet, oldest first.
 	unsaved: Partial<Content>[];
 	editing: Editing | null;
 	queue: Promise<void>;
-	// How many lists had been asked for when the server last spoke of it: an
-	// older one that is without it proves nothing.
+	// The number of the newest list that was requested before the server last
+	// answered with this task. An older list may lack a task that is there.
 	loads: number;
 }
 
 export interface Editing extends Text {
-	// The text that the person saw when they began.
+	// The text when the editing began.
 	base: Text;
 }
 
@@ -52,7 +53,7 @@ export interface ListState {
 	draft: string;
 	conflict: Conflict | null;
 	notice: Notice | null;
-	// What has been deleted and can be brought back, in words.
+	// Text about the deletion that can be undone.
 	undo: string | null;
 }
 
@@ -88,8 +89,8 @@ export class TaskList {
 	private readonly storage: string;
 	private open = true;
 	private loads = 0;
-	// Deleted rows: those that can be brought back, those on their way, and
-	// the ids of all, so that no list brings them up again.
+	// Deleted rows: not sent yet, and being sent; then the ids of the deleted
+	// tasks, which a list that was requested before may still have.
 	private undoable: Row[] = [];
 	private deleting = new Set<Row>();
 	private gone = new Set<string>();
@@ -107,12 +108,12 @@ export class TaskList {
 		this.restore();
 	}
 
-	// ---- what outlives a reload: the unsent, in this tab alone ----
+	// ---- what is not sent yet is kept over a reload, in this tab alone ----
 
 	private restore() {
 		const kept = JSON.parse(sessionStorage.getItem(this.storage) ?? "{}");
 		this.store.set({ draft: kept.draft ?? "" });
-		// With its key of then, a task that did get through is not made twice.
+		// With its old key, a task that was created before is not created twice.
 		for (const { key, ...first } of kept.created ?? [])
 			this.create(newRow(key, null, first));
 		for (const id of kept.deleted ?? [])
@@ -125,8 +126,8 @@ export class TaskList {
 		const { draft, rows } = this.store.get();
 		const created = rows.filter((row) => !row.task)
 			.map((row) => ({ key: row.key, ...row.first })).reverse();
-		// Those that could still be undone as well: a page that is thrown away
-		// without being left is not asked.
+		// Also those that can still be undone: a browser may discard the page
+		// without an event.
 		const deleted = [...this.undoable, ...this.deleting]
 			.flatMap((row) => row.task?.id ?? []);
 		if (draft || created.length || deleted.length)
@@ -136,25 +137,25 @@ export class TaskList {
 			sessionStorage.removeItem(this.storage);
 	}
 
-	// The page is left: what could still be undone goes out now. What does not
-	// get through goes out again if this tab comes back.
-	leave() {
+	// Sends all deletions, as the page is closed. restore() sends those again that
+	// fail, if the tab comes back.
+	sendOnLeave() {
 		this.commit();
 		for (const row of this.deleting)
 			if (row.task)
-				this.auth.last(this.user, this.api.path(row.task.id),
+				this.auth.fetchOnLeave(this.user, this.api.path(row.task.id),
 					{ method: "DELETE" });
 	}
 
-	// Whether something is lost if the tab is closed: what was done, and what
-	// was typed into a task.
+	// True if closing the tab would lose a change, or a text that is being edited.
 	get unsaved(): boolean {
 		return this.store.get().rows.some(({ task, unsaved, editing }) =>
 			!task || unsaved.length > 0
 			|| editing && !sameText(editing, editing.base));
 	}
 
-	// Sends what is left, and waits a little: is all of it answered?
+	// Sends everything. Resolves to true once all is answered, or to false after
+	// SIGN_OUT_MS.
 	async settle(): Promise<boolean> {
 		this.commit();
 		const all = [...this.store.get().rows, ...this.deleting]
@@ -166,7 +167,7 @@ export class TaskList {
 		]);
 	}
 
-	// Nothing is sent or shown any more; with forget, nothing is kept either.
+	// After this nothing is sent or shown; with forget, nothing is kept either.
 	close(forget = false) {
 		if (forget)
 			sessionStorage.removeItem(this.storage);
@@ -190,7 +191,7 @@ export class TaskList {
 
 	show(filter: Filter) {
 		this.store.set({ filter });
-		return this.load(this.api.list(filter, PAGE), true);
+		return this.load(this.api.listPath(filter, PAGE), true);
 	}
 
 	more() {
@@ -198,17 +199,17 @@ export class TaskList {
 		return next ? this.load(next, false) : undefined;
 	}
 
-	// As many as are there, in case somebody changed them elsewhere.
+	// Loads as many tasks as are shown, which may have been changed elsewhere.
 	refresh() {
 		const { filter, rows } = this.store.get();
 		const limit = Math.min(PAGE_MAX, Math.max(PAGE, rows.length));
-		return this.load(this.api.list(filter, limit), true);
+		return this.load(this.api.listPath(filter, limit), true);
 	}
 
 	private async load(path: string, fromStart: boolean) {
 		const load = ++this.loads;
 		this.store.set({ loading: true });
-		await this.guard("The list could not be loaded", async () => {
+		await this.report("The list could not be loaded", async () => {
 			const { tasks, next } = await this.api.page(path);
 			if (load !== this.loads)
 				return;
@@ -231,7 +232,7 @@ export class TaskList {
 			const row = known.get(task.id);
 			if (!row)
 				return newRow(task.id, task, task);
-			// A list asked for before a write may arrive after its answer.
+			// A list that was requested before a write may arrive after its answer.
 			if (task.updated_at > row.task!.updated_at) {
 				row.task = task;
 				row.etag = null;
@@ -241,7 +242,7 @@ export class TaskList {
 		this.sort([...kept, ...listed]);
 	}
 
-	// Newest first: ids are in order of creation, and new tasks have none yet.
+	// Newest first. Ids are in order of creation; new tasks have no id yet.
 	private sort(rows: Row[]) {
 		const rank = (row: Row) => row.task?.id ?? "~";
 		rows.sort((a, b) => rank(a) < rank(b) ? 1 : rank(a) > rank(b) ? -1 : 0);
@@ -255,8 +256,8 @@ export class TaskList {
 		this.store.set({ notice: { kind, text, action } });
 	}
 
-	// Any failure ends as a message, unless nobody is there to read it.
-	private async guard(what: string, work: () => Promise<void>,
+	// Shows a failure of `work` as a message, unless the list is closed.
+	private async report(what: string, work: () => Promise<void>,
 			action?: Notice["action"]) {
 		try {
 			await work();
@@ -267,10 +268,10 @@ export class TaskList {
 		}
 	}
 
-	// After all that was done to this row before.
+	// Runs `work` after the writes to this row that came before.
 	private queue(row: Row, what: string, work: () => Promise<void>,
 			action?: Notice["action"]) {
-		row.queue = row.queue.then(() => this.guard(what, work, action));
+		row.queue = row.queue.then(() => this.report(what, work, action));
 	}
 
 	private accept(row: Row, { task, etag }: Version) {
@@ -279,7 +280,7 @@ export class TaskList {
 		row.loads = this.loads;
 	}
 
-	// What is being edited stays: saving it will tell that it is gone.
+	// A row that is being edited stays: save() will say that the task is deleted.
 	private drop(row: Row) {
 		const { rows } = this.store.get();
 		this.store.set({ rows: rows.filter((other) =>
@@ -292,7 +293,7 @@ export class TaskList {
 	}
 
 	add(text: Text = { title: this.store.get().draft, description: null }) {
-		const wrong = problem(text);
+		const wrong = problemOf(text);
 		if (wrong) {
 			this.notify("error", wrong);
 			return;
@@ -308,18 +309,18 @@ export class TaskList {
 	private create(row: Row) {
 		this.sort([row, ...this.store.get().rows]);
 		this.keep();
-		// One after the other: the list is in the order in which they were made.
+		// Tasks are created one after the other, so that they keep their order.
 		row.queue = this.creating;
 		let text: Text = row.first;
 		this.queue(row, `${quoted(text.title)} was not added`, async () => {
 			try {
 				this.accept(row, await this.api.create(row.first, row.key));
-				// If it is in a list that came meanwhile, once is enough.
+				// A list that arrived meanwhile may have it in a row of its own.
 				const { rows } = this.store.get();
 				this.sort(rows.filter((other) => other === row
 					|| other.task?.id !== row.task!.id));
 			} catch (error) {
-				// Back to where it was typed, if nothing else is there by now.
+				// The title goes back into the field for a new task, if it is empty.
 				text = row.editing ?? text;
 				row.editing = null;
 				this.drop(row);
@@ -333,17 +334,17 @@ export class TaskList {
 		this.creating = row.queue;
 	}
 
-	// Shows a change at once and has it made; takes it back if that fails.
+	// Shows a change at once, and takes it back if `write` fails.
 	private change(row: Row, patch: Partial<Content>,
-			make: () => Promise<void>) {
+			write: () => Promise<void>) {
 		row.unsaved.push(patch);
 		this.store.set({});
 		const { title } = shown(row);
 		this.queue(row, `${quoted(title)} was not saved`, async () => {
 			try {
-				// A new task that was refused is not there to be changed.
+				// A new task that was refused cannot be changed.
 				if (row.task)
-					await make();
+					await write();
 			} finally {
 				row.unsaved.splice(row.unsaved.indexOf(patch), 1);
 				this.store.set({});
@@ -370,12 +371,12 @@ export class TaskList {
 		const base = { title, description };
 		row.editing = { ...base, base };
 		this.store.set({});
-		this.queue(row, "", () => this.freshen(row));
+		this.queue(row, "", () => this.loadVersion(row));
 	}
 
-	// Before a change is typed, the newest version and its ETag. If there is
-	// none to be had, saving will say so.
-	private async freshen(row: Row) {
+	// Loads the newest version and its ETag for editing. If this fails, save() will
+	// report it.
+	private async loadVersion(row: Row) {
 		if (!row.task || row.etag || !row.editing)
 			return;
 		const version = await this.api.read(row.task.id).catch(() => null);
@@ -383,8 +384,8 @@ export class TaskList {
 		if (!version)
 			return;
 		if (editing && !sameText(version.task, editing.base)) {
-			// Something has been typed over an old version: it is for the
-			// person to decide, when they save.
+			// The user has already edited the old version. write() will ask which
+			// version to keep.
 			if (!sameText(editing, editing.base))
 				return;
 			const { title, description } = version.task;
@@ -406,14 +407,14 @@ export class TaskList {
 		this.store.set({});
 	}
 
-	// Saves what is being edited; tells what is wrong with it, if anything.
+	// Saves the edited text, or returns what is wrong with it.
 	save(row: Row): string | null {
 		const { editing } = row;
 		if (!editing)
 			return null;
 		const { title, description, base } = editing;
 		const mine = { title, description };
-		const wrong = problem(mine);
+		const wrong = problemOf(mine);
 		if (wrong)
 			return wrong;
 		this.cancel(row);
@@ -422,7 +423,7 @@ export class TaskList {
 		return null;
 	}
 
-	// Writes over the version that the person saw, and over no other.
+	// Replaces the version that the user saw, and no other.
 	private async write(row: Row, mine: Text, base: Text) {
 		const { id } = row.task!;
 		let etag = sameText(row.task!, base) ? row.etag : null;
@@ -438,8 +439,8 @@ export class TaskList {
 			const unseen = etag !== null || !sameText(theirs, base);
 			etag = current.etag;
 			if (!etag)
-				throw new Error("the server sent no version with it");
-			// An earlier try of ours may have got through unanswered.
+				throw new Error("the server sent no ETag");
+			// An earlier attempt may have succeeded without an answer.
 			if (sameText(theirs, mine))
 				return;
 			if (!unseen)
@@ -483,7 +484,7 @@ export class TaskList {
 			row.editing = null;
 		this.undoable = rows;
 		this.keep();
-		// The page may be left before the time ends: with a token that lasts.
+		// Renews the token if need be: fetchOnLeave() cannot wait for one.
 		void this.auth.user();
 		this.store.set({ undo: rows.length === 1
 			? `Deleted ${quoted(shown(rows[0]!).title)}.`
@@ -498,8 +499,8 @@ export class TaskList {
 		this.store.set({ undo: null });
 	}
 
-	// While the pointer or the focus is there, there is more time to undo; not
-	// for ever, since a pointer may be left lying.
+	// Gives more time to undo while the pointer or the focus is there. The time is
+	// limited, because a pointer may rest there.
 	hold() {
 		this.resume(UNDO_HELD_MS);
 	}
@@ -515,7 +516,7 @@ export class TaskList {
 		const rows = this.undoable;
 		this.undoable = [];
 		this.store.set({ undo: null });
-		// A few at a time: there may be hundreds.
+		// Four at a time: there may be hundreds.
 		const lanes = [0, 1, 2, 3].map(() => Promise.resolve());
 		rows.forEach((row, i) => {
 			lanes[i % 4] = this.delete(row, lanes[i % 4]);
@@ -530,7 +531,7 @@ export class TaskList {
 		const name = title ? quoted(title) : "A task";
 		this.queue(row, `${name} was not deleted`, async () => {
 			try {
-				// A new task that was refused is not there to be deleted.
+				// A new task that was refused need not be deleted.
 				if (row.task) {
 					await this.api.remove(row.task.id);
 					this.gone.add(row.task.id);
@@ -545,13 +546,13 @@ export class TaskList {
 		return row.queue;
 	}
 
-	// All completed tasks, those not on the page included.
+	// Deletes all completed tasks, also those that are not on the page.
 	clearCompleted() {
-		return this.guard("Completed tasks were not deleted", async () => {
+		return this.report("Completed tasks were not deleted", async () => {
 			const { rows } = this.store.get();
 			await Promise.all(rows.map((row) => row.queue));
 			const found: Row[] = [];
-			let path: string | null = this.api.list("completed", PAGE_MAX);
+			let path: string | null = this.api.listPath("completed", PAGE_MAX);
 			while (path) {
 				const page: Page = await this.api.page(path);
 				const { rows } = this.store.get();
@@ -561,10 +562,10 @@ export class TaskList {
 							?? newRow(task.id, task, task));
 				path = page.next;
 			}
-			const doomed = found.filter((row) => !this.deleting.has(row)
+			const rest = found.filter((row) => !this.deleting.has(row)
 				&& !this.undoable.includes(row));
-			if (doomed.length)
-				this.remove(doomed);
+			if (rest.length)
+				this.remove(rest);
 			else
 				this.notify("info", "No task is completed.");
 		});

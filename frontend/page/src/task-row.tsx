@@ -4,7 +4,7 @@ import { shown, type Row, type TaskList } from "./task-list";
 interface Props {
 	row: Row;
 	list: TaskList;
-	// Moves the focus to the same control of another row, as this one goes.
+	// Moves the focus to the same control of another row, before this one goes.
 	moveOn(kind: string): void;
 }
 
@@ -14,7 +14,7 @@ export function TaskRow({ row, list, moveOn }: Props) {
 	const button = useRef<HTMLButtonElement>(null);
 	const wasEditing = useRef(false);
 
-	// Back to where the editing began.
+	// Gives the focus back to the button that began the editing.
 	useLayoutEffect(() => {
 		if (!editing && wasEditing.current)
 			button.current?.focus();
@@ -75,7 +75,7 @@ function Editor({ row, list }: { row: Row; list: TaskList }) {
 			event.preventDefault();
 			setWrong(list.save(row));
 		}} onKeyDown={(event) => {
-			// Not the Enter and Esc with which a word is composed.
+			// Enter and Esc belong to the input method while it composes a word.
 			if (event.isComposing)
 				return;
 			if (event.key === "Escape") {

@@ -8,19 +8,19 @@ import { shown, type TaskList } from "./task-list";
 import { TaskRow } from "./task-row";
 
 const FILTERS: Filter[] = ["all", "pending", "completed"];
-const NONE = {
+const NO_TASKS = {
 	all: "No tasks yet. Write the first one above.",
 	pending: "Nothing is left to do.",
 	completed: "Nothing is completed yet.",
 };
 
-// The filter is in the address, so that reload and the back button work.
+// The filter is in the page's address, so that reload and the back button work.
 function filterOfAddress(): Filter {
 	const name = location.hash.slice(1) as Filter;
 	return FILTERS.includes(name) ? name : "all";
 }
 
-// Arrow keys go from row to row, along the same kind of control.
+// Arrow keys move the focus to the same control of the next or previous row.
 function onArrow(event: KeyboardEvent) {
 	const { key, target } = event;
 	if (!(target instanceof HTMLElement) || !target.dataset.nav
@@ -46,7 +46,7 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 	const input = useRef<HTMLInputElement>(null);
 	const { filter, next, notice } = state;
 	const rows = list.visible();
-	// As far as is known here.
+	// The pages that are not loaded may have one.
 	const someCompleted = next || state.rows.some((row) => shown(row).completed);
 
 	useEffect(() => {
@@ -83,17 +83,17 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 		input.current?.focus();
 	}
 
-	async function leave(anyway = false) {
+	async function leaveAccount(anyway = false) {
 		setLeaving(true);
 		const failed = await signOut(anyway);
 		setLeaving(false);
 		if (failed)
 			list.notify("error", failed.text, failed.anyway
-				? { label: "Sign out anyway", run: () => leave(true) }
+				? { label: "Sign out anyway", run: () => leaveAccount(true) }
 				: undefined);
 	}
 
-	// The focus goes on to the next row, or the one before the last.
+	// Moves the focus to the next row, or from the last row to the one before.
 	function focusAfter(index: number, kind: string) {
 		const stops = [...document.querySelectorAll<HTMLElement>(
 			`[data-nav=${kind}]`)];
@@ -109,7 +109,7 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 				<p class="who">
 					<span title={user.email}>{user.email}</span>
 					<button type="button" class="quiet"
-						onClick={() => leave()} disabled={leaving}>
+						onClick={() => leaveAccount()} disabled={leaving}>
 						{leaving ? "One moment…" : "Sign out"}
 					</button>
 				</p>
@@ -154,7 +154,7 @@ export function Tasks({ list, user }: { list: TaskList; user: User }) {
 						moveOn={(kind) => focusAfter(index, kind)} />)}
 				</ul>
 				{!rows.length && <p class="none">
-					{state.loading ? "Loading…" : NONE[filter]}
+					{state.loading ? "Loading…" : NO_TASKS[filter]}
 				</p>}
 				<p class="below">
 					{next && <button type="button" onClick={() => list.more()}
