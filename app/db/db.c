@@ -429,6 +429,12 @@ db_connect(struct db *db)
 	return begin_session(db);
 }
 
+bool
+db_is_connected(const struct db *db)
+{
+	return db->ready;
+}
+
 /* The prepared statement *text*, or NULL. */
 static struct prepared *
 find_prepared(struct db *db, struct slice text)

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/timestamp.h"
 #include "db/option_file.h"
 #include "db/schema.h"
@@ -33,6 +34,13 @@ check_refusal(struct db *db, struct arena *arena, enum status connected)
 	    schema_check_grants(db, arena) != STATUS_OK && db_refused(db))
 		return "the account lacks a right";
 	return NULL;
+}
+
+void
+check_log_warning(const char *warning)
+{
+	log_event(LOG_LEVEL_WARNING, "settings",
+	    LOG_FIELDS(log_text("reason", warning)));
 }
 
 /* Print *value*, with control characters shown as "?". */

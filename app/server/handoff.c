@@ -17,8 +17,13 @@
 #define LOG_FD "TODO_LOG_FD"
 #define READY_FD "TODO_READY_FD"
 #define RELOAD "TODO_RELOAD"
+#define OTHERS_SERVE "TODO_OTHERS_SERVE"
 
-static const char *const names[] = { SETTINGS_FD, LOG_FD, READY_FD, RELOAD };
+static const char *const names[] = { SETTINGS_FD, LOG_FD, READY_FD, RELOAD,
+	OTHERS_SERVE };
+
+#define REPORT_DATABASE 'D'
+#define REPORT_NO_DATABASE '-'
 
 /* Room for "NAME=number". */
 #define VARIABLE_SIZE 40
@@ -55,11 +60,8 @@ handoff_free_settings(char **settings)
 	free(settings);
 }
 
-/* --- the master's end ----------------------------------------------------- */
-
-/* Is *entry*, "NAME=value", one of the variables that are set here? */
-static bool
-is_ours(const char *entry)
+bool
+handoff_is_variable(const char *entry)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
 		size_t length = strlen(names[i]);
@@ -70,6 +72,8 @@ is_ours(const char *entry)
 	}
 	return false;
 }
+
+/* --- the master's end ----------------------------------------------------- */
 
 /*
  * Take over the pointers of our environment, except variables that are set
@@ -87,7 +91,7 @@ take_environment(struct handoff *handoff)
 	if (handoff->environment == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (!is_ours(environ[i]))
+		if (!handoff_is_variable(environ[i]))
 			handoff->environment[handoff->environment_count++] =
 			    environ[i];
 	return true;
@@ -146,7 +150,7 @@ hand_over(const char *name, int fd, char variable[VARIABLE_SIZE])
 void
 handoff_exec(const struct handoff *handoff, const struct handoff_start *start)
 {
-	static char reload[] = RELOAD "=1";
+	static char reload[] = RELOAD "=1", others_serve[] = OTHERS_SERVE "=1";
 	char *arguments[] = { handoff->program, NULL };
 	char **next = handoff->environment + handoff->environment_count;
 	char ready[VARIABLE_SIZE], settings[VARIABLE_SIZE], log[VARIABLE_SIZE];
@@ -161,15 +165,20 @@ handoff_exec(const struct handoff *handoff, const struct handoff_start *start)
 		*next++ = log;
 	if (start->reload)
 		*next++ = reload;
+	if (start->others_serve)
+		*next++ = others_serve;
 	(void)execve(handoff->program, arguments, handoff->environment);
 }
 
 bool
-handoff_read_report(int ready_fd)
+handoff_read_report(int ready_fd, bool *has_database)
 {
 	char byte;
 
-	return read(ready_fd, &byte, 1) == 1;
+	if (read(ready_fd, &byte, 1) != 1)
+		return false;
+	*has_database = byte == REPORT_DATABASE;
+	return true;
 }
 
 /* --- the worker's end ----------------------------------------------------- */
@@ -199,6 +208,12 @@ bool
 handoff_is_reload(void)
 {
 	return getenv(RELOAD) != NULL;
+}
+
+bool
+handoff_others_serve(void)
+{
+	return getenv(OTHERS_SERVE) != NULL;
 }
 
 int
@@ -261,13 +276,18 @@ handoff_ready_fd(void)
 }
 
 void
-handoff_report(int *ready_fd)
+handoff_report(int *ready_fd, bool has_database)
 {
+	const char byte = has_database ? REPORT_DATABASE : REPORT_NO_DATABASE;
+	bool is_sent;
+
 	if (*ready_fd < 0)
 		return;
-	if (write(*ready_fd, "", 1) != 1)
+	if (!(is_sent = write(*ready_fd, &byte, 1) == 1))
 		log_event(LOG_LEVEL_WARNING, "ready",
 		    LOG_FIELDS(log_text("reason", strerror(errno))));
+	if (is_sent && !has_database)
+		return;
 	(void)close(*ready_fd);
 	*ready_fd = -1;
 }

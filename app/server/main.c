@@ -118,13 +118,6 @@ read_settings(
 	return status;
 }
 
-static void
-log_warning(const char *warning)
-{
-	log_event(LOG_LEVEL_WARNING, "settings",
-	    LOG_FIELDS(log_text("reason", warning)));
-}
-
 /* Write *complaint* to the log, and to standard error if the log is not there.
  */
 static void
@@ -147,10 +140,10 @@ check_warnings(const struct settings *settings)
 	unsigned faults = 0;
 
 	if (!handoff_has_master())
-		settings_warn(environ, log_warning);
+		settings_warn(environ, check_log_warning);
 	if (!handoff_has_master() || handoff_is_reload())
 		faults = option_file_lint(settings->db_defaults_file,
-		    "TODO_DB_DEFAULTS_FILE", log_warning);
+		    "TODO_DB_DEFAULTS_FILE", check_log_warning);
 	return faults == 0 || !handoff_is_reload();
 }
 

@@ -49,8 +49,9 @@ struct worker {
 	unsigned generation;
 	int ready_fd; /* for reports, or -1 */
 	bool ready;
-	bool reload;	/* TODO_RELOAD was set for it */
-	bool dismissed; /* the master has sent TERM */
+	bool has_database; /* as it has reported */
+	bool reload;	   /* TODO_RELOAD was set for it */
+	bool dismissed;	   /* the master has sent TERM */
 	int64_t started_ms;
 	int64_t kill_ms; /* when the master kills it */
 };
@@ -78,6 +79,7 @@ struct census {
 	unsigned ready;
 	unsigned starting;
 	struct worker *old; /* the oldest ready one before this generation */
+	bool has_database;  /* a ready one has */
 };
 
 static int64_t
@@ -98,7 +100,7 @@ log_process(enum log_level level, const char *event, const char *role,
 static struct census
 count_workers(const struct master *m)
 {
-	struct census census = { 0, 0, NULL };
+	struct census census = { 0 };
 
 	for (struct worker *w = m->workers; w != NULL; w = w->next) {
 		if (w->dismissed)
@@ -109,6 +111,7 @@ count_workers(const struct master *m)
 			census.ready++;
 		if (w->ready && w->generation != m->generation)
 			census.old = w;
+		census.has_database |= w->has_database;
 	}
 	return census;
 }
@@ -226,7 +229,7 @@ fail_to_start(struct master *m)
 static bool
 start_worker(struct master *m)
 {
-	bool reload = count_workers(m).old != NULL;
+	struct census census = count_workers(m);
 	pid_t self = getpid(), pid = -1;
 	int fds[2] = { -1, -1 };
 	struct worker *w;
@@ -245,7 +248,8 @@ start_worker(struct master *m)
 		become_worker(m,
 		    &(struct handoff_start) {
 			.ready_fd = fds[1],
-			.reload = reload,
+			.reload = census.old != NULL,
+			.others_serve = census.has_database,
 		    },
 		    self);
 	(void)close(fds[1]);
@@ -254,7 +258,7 @@ start_worker(struct master *m)
 		.pid = pid,
 		.generation = m->generation,
 		.ready_fd = fds[0],
-		.reload = reload,
+		.reload = census.old != NULL,
 		.started_ms = now_ms(),
 		.kill_ms = now_ms() + READY_LIMIT_MS,
 	};
@@ -343,14 +347,17 @@ next_deadline_ms(const struct master *m)
 static void
 read_report(struct master *m, struct worker *w)
 {
-	if (handoff_read_report(w->ready_fd)) {
-		w->ready = true;
-		w->kill_ms = NEVER;
-		if (!m->was_ready)
-			notify_ready();
-		m->was_ready = true;
+	if (!handoff_read_report(w->ready_fd, &w->has_database)) {
+		close_ready_fd(w);
+		return;
 	}
-	close_ready_fd(w);
+	if (w->has_database)
+		close_ready_fd(w);
+	w->ready = true;
+	w->kill_ms = NEVER;
+	if (!m->was_ready)
+		notify_ready();
+	m->was_ready = true;
 }
 
 /* Stop if *code* of a first worker means that no worker can start. */

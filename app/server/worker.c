@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include "base/buffer.h"
 #include "base/cache.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "db/db.h"
+#include "db/option_file.h"
 #include "http/fcgi.h"
 #include "server/check.h"
 #include "server/dispatch.h"
@@ -22,6 +25,12 @@
  * and three times that while it is written.
  */
 #define ARENA_CAP ((size_t)16 * 1024 * 1024)
+
+/*
+ * After a check of the database, the next one is this much later, in
+ * microseconds of the monotonic clock.
+ */
+#define CHECK_PAUSE_US INT64_C(10000000)
 
 /* Bytes for about 2,000 tokens of usual size. */
 #define TOKENS_CAP ((size_t)1280 * 1024)
@@ -34,6 +43,8 @@ struct service {
 	struct fcgi *fcgi;
 	struct db *db;
 	sigset_t waiting; /* the signal mask while the worker waits */
+	int ready_fd;	  /* for reports to the master, or -1 */
+	int64_t check_us; /* no check of the database before this time */
 };
 
 static const int stop_signals[] = { SIGTERM, SIGINT, SIGQUIT };
@@ -116,26 +127,49 @@ open_listener(struct service *service, const char **reason)
 }
 
 /*
+ * The reason why this worker, for which db_connect() returned *connected*,
+ * would fail where other workers answer; NULL if there is none.
+ */
+static const char *
+find_refusal(struct service *service, enum status connected)
+{
+	const char *refusal = check_refusal(
+	    service->db, service->arena, connected);
+
+	if (refusal != NULL || connected == STATUS_OK)
+		return refusal;
+	if (handoff_others_serve() &&
+	    option_file_lint(service->settings->db_defaults_file,
+		"TODO_DB_DEFAULTS_FILE", check_log_warning) > 0)
+		return "the database is unreachable, and the option file has "
+		       "faults";
+	return NULL;
+}
+
+/*
  * Connect to the database before the first request needs it.  db_connect() logs
  * why the database is unreachable; the worker can start without it.  Returns
  * the reason not to start, or NULL.
  */
 static const char *
-connect_database(struct service *service)
+connect_database(struct service *service, bool *has_database)
 {
 	enum status connected = db_connect(service->db);
+	const char *refusal;
 
 	if (connected != STATUS_OK)
 		log_worker(LOG_LEVEL_WARNING, "start",
 		    log_text("reason", "without the database"));
-	if (!handoff_is_reload())
+	if (service->ready_fd < 0)
 		return NULL;
-	return check_refusal(service->db, service->arena, connected);
+	refusal = find_refusal(service, connected);
+	*has_database = refusal == NULL && db_is_connected(service->db);
+	return handoff_is_reload() || handoff_others_serve() ? refusal : NULL;
 }
 
 /* Take what *service* needs.  Returns the exit status. */
 static int
-open_service(struct service *service, const char **reason)
+open_service(struct service *service, bool *has_database, const char **reason)
 {
 	int exit_status = open_listener(service, reason);
 
@@ -157,7 +191,7 @@ open_service(struct service *service, const char **reason)
 		*reason = "out of memory";
 		return EX_OSERR;
 	}
-	*reason = connect_database(service);
+	*reason = connect_database(service, has_database);
 	return *reason == NULL ? EX_OK : EX_NOPERM;
 }
 
@@ -168,6 +202,22 @@ close_service(struct service *service)
 	db_free(service->db);
 	cache_free(service->tokens);
 	arena_free(service->arena);
+}
+
+/* Report the database if a worker that was ready without it has it now. */
+static void
+report_database(struct service *service)
+{
+	int64_t now_us = timestamp_monotonic();
+
+	if (service->ready_fd < 0 || !db_is_connected(service->db) ||
+	    now_us < service->check_us)
+		return;
+	service->check_us = now_us + CHECK_PAUSE_US;
+	db_allow_time(service->db);
+	if (check_refusal(service->db, service->arena, STATUS_OK) == NULL &&
+	    db_is_connected(service->db))
+		handoff_report(&service->ready_fd, true);
 }
 
 /* Answer requests until a stop signal comes. */
@@ -186,6 +236,7 @@ serve(struct service *service)
 			dispatch(service->settings, service->tokens,
 			    service->db, arena, &request, &out);
 			fcgi_finish(service->fcgi, buffer_slice(&out));
+			report_database(service);
 		}
 		arena_reset(arena);
 	}
@@ -194,18 +245,22 @@ serve(struct service *service)
 int
 worker_run(const struct settings *settings)
 {
-	struct service service = { .settings = settings };
+	struct service service = {
+		.settings = settings,
+		.ready_fd = handoff_ready_fd(),
+	};
 	const char *reason = NULL;
-	int ready_fd = handoff_ready_fd(), exit_status;
+	bool has_database = false;
+	int exit_status;
 
 	block_stop_signals(&service.waiting);
 	/* Other programs reload or reopen logs at SIGHUP: sent to a whole
 	 * pool, it must not end a worker. */
 	(void)signal(SIGHUP, SIG_IGN);
-	exit_status = open_service(&service, &reason);
+	exit_status = open_service(&service, &has_database, &reason);
 	if (exit_status == EX_OK) {
 		log_worker(LOG_LEVEL_INFO, "ready", log_text("reason", NULL));
-		handoff_report(&ready_fd);
+		handoff_report(&service.ready_fd, has_database);
 		serve(&service);
 	}
 	log_worker(exit_status == EX_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,

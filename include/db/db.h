@@ -52,6 +52,9 @@ void db_allow_time(struct db *db);
 /* Connect, unless there is a connection. */
 enum status db_connect(struct db *db) MUST_CHECK;
 
+/* Is there a connection that statements can use, as far as is known? */
+bool db_is_connected(const struct db *db);
+
 /*
  * Run *sql*, and prepare it first unless a statement with the same text is
  * prepared.  If it gives rows, the caller calls db_row() until the status is

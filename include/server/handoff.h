@@ -20,8 +20,14 @@
  *                      the worker ends with 78 (EX_CONFIG) if the option file
  *                      has faults, and with 77 (EX_NOPERM) if the database
  *                      refuses it
+ *   TODO_OTHERS_SERVE  set if a ready worker has the database: the worker
+ *                      ends with 77 if the database refuses it, or if the
+ *                      database is unreachable and the option file has faults.
+ *                      It would answer 503 to requests that others can answer
  *
- * A report is one byte: the worker is ready.
+ * A report is one byte, "D" if the worker has the database and "-" if not.  The
+ * first report says that the worker is ready.  A worker that was ready without
+ * the database sends another report when it has the database.
  */
 
 /* The master's end. */
@@ -38,6 +44,7 @@ struct handoff {
 struct handoff_start {
 	int ready_fd;
 	bool reload;
+	bool others_serve;
 };
 
 /*
@@ -58,15 +65,16 @@ void handoff_exec(
     const struct handoff *handoff, const struct handoff_start *start);
 
 /* Read a report from *ready_fd*.  Returns false at the end of the pipe. */
-bool handoff_read_report(int ready_fd);
+bool handoff_read_report(int ready_fd, bool *has_database);
 
 /* The worker's end. */
 
 /* Was this process started by a master? */
 bool handoff_has_master(void);
 
-/* Is TODO_RELOAD set? */
+/* Is TODO_RELOAD, or TODO_OTHERS_SERVE, set? */
 bool handoff_is_reload(void);
+bool handoff_others_serve(void);
 
 /* The descriptor of the master's log file, or -1. */
 int handoff_log_fd(void);
@@ -82,7 +90,16 @@ void handoff_free_settings(char **settings);
 /* The descriptor for handoff_report(), or -1 without a master. */
 int handoff_ready_fd(void);
 
-/* Report on *ready_fd*, unless it is -1, that this worker is ready. */
-void handoff_report(int *ready_fd);
+/*
+ * Report on *ready_fd*, unless it is -1, whether this worker, which is ready,
+ * has the database.  If it has, this is the last report, and *ready_fd* becomes
+ * -1.
+ */
+void handoff_report(int *ready_fd, bool has_database);
+
+/* Either end. */
+
+/* Is *entry*, "NAME=value", one of the variables above? */
+bool handoff_is_variable(const char *entry);
 
 #endif
