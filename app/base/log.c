@@ -21,32 +21,34 @@
 #include "base/text.h"
 #include "base/timestamp.h"
 
-/* Lines are written in one write(2) each, so that those of several workers
- * do not mix; PIPE_BUF, below which that holds for pipes, is 4096. */
+/*
+ * Each line is one write(2), so that lines of several workers do not mix.  For
+ * pipes this holds up to PIPE_BUF bytes, which is 4096.
+ */
 #define LINE_MAX_LENGTH 4000
 
-/* Milliseconds for whoever reads the lines to go on reading. */
-#define PATIENCE 100
+/* The longest wait for the reader of the log. */
+#define WAIT_MS 100
 
 /* Longer values are cut. */
 #define VALUE_MAX_LENGTH 512
 
-/* Where the system's log daemon listens. */
+/* The socket of the system's log daemon. */
 #define SYSLOG_PATH "/dev/log"
 
 /*
- * How a line is written, so that no write waits for whoever reads the log:
- * a socket takes MSG_DONTWAIT, a file is never full for long, and anything
- * else (a pipe, a terminal) is written under a timer.
+ * The kinds of logs, which differ in how a write is kept from waiting for the
+ * reader: a socket takes MSG_DONTWAIT, a write to a file does not wait, and a
+ * timer interrupts a write to anything else, such as a pipe or a terminal.
  */
 enum sink { SINK_FILE, SINK_SOCKET, SINK_OTHER, SINK_SYSLOG };
 
 static enum sink sink = SINK_OTHER;
-static int descriptor = STDERR_FILENO; /* SINK_SYSLOG: its socket, or -1 */
-static bool to_journal;	  /* standard error is the journal: lines get "<6>" */
-static bool line_is_open; /* the last line was written in part */
+static int descriptor = STDERR_FILENO; /* SINK_SYSLOG: a socket, or -1 */
+static bool to_journal;	  /* lines begin with their priority, as "<6>" */
+static bool line_is_open; /* only the beginning of the last line was written */
 static bool silent;
-static int64_t lost; /* lines not written since the last one that was */
+static int64_t lost; /* lines lost since a line was last written */
 
 static const struct {
 	const char *name;
@@ -62,7 +64,7 @@ struct line {
 	size_t length;
 };
 
-/* Is standard error /dev/null, or nothing at all? */
+/* Is standard error /dev/null or closed? */
 static bool
 stderr_is_lost(void)
 {
@@ -74,9 +76,9 @@ stderr_is_lost(void)
 }
 
 /*
- * Is standard error the journal?  The variable JOURNAL_STREAM then holds its
- * device and inode (systemd.exec(5)); a variable that is left over from
- * another stream does not match.
+ * Is standard error the journal?  JOURNAL_STREAM has the device and inode of
+ * the journal's stream (systemd.exec(5)), which standard error may no longer
+ * be.
  */
 static bool
 stderr_is_journal(void)
@@ -92,14 +94,14 @@ stderr_is_journal(void)
 	return strcmp(text, expected) == 0;
 }
 
-/* The timer's signal has nothing to do but to end a write that waits. */
+/* Does nothing: the signal alone interrupts a write. */
 static void
 interrupt(int number)
 {
 	(void)number;
 }
 
-/* Write to *fd* from now on. */
+/* Write to *fd* from now on.  SINK_OTHER: find out what kind *fd* is. */
 static void
 redirect(int fd, enum sink kind)
 {
@@ -125,8 +127,8 @@ redirect(int fd, enum sink kind)
 enum status
 log_open(const char *target)
 {
-	/* O_NONBLOCK is for a FIFO, or a device: a FIFO that nobody reads is
-	 * then opened for both, and holds what there is room for. */
+	/* O_NONBLOCK is for a FIFO or a device.  A FIFO without a reader is
+	 * opened for reading too, and then takes lines until it is full. */
 	static const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
 	    O_NONBLOCK;
 	int fd;
@@ -178,7 +180,7 @@ log_silence(void)
 	silent = true;
 }
 
-/* Append *text*; what does not fit is cut, with room left for the newline. */
+/* Append *text*, cut to what fits, with room left for the newline. */
 static void
 line_add(struct line *line, const char *text, size_t length)
 {
@@ -190,7 +192,7 @@ line_add(struct line *line, const char *text, size_t length)
 	line->length += length;
 }
 
-/* Can *value* stand in a line without quotes? */
+/* Can *value* be written without quotes? */
 static bool
 is_plain(struct slice value)
 {
@@ -263,29 +265,29 @@ line_add_field(struct line *line, struct log_field field)
 }
 
 /*
- * Can a line be written now?  Whoever stopped reading is waited for once, and
- * from then on not until they have gone on.
+ * Can a line be written now?  Waits for the reader once; if the reader did not
+ * read, later calls do not wait until a line could be written again.
  */
 static bool
 is_writable(void)
 {
-	static bool stalled;
+	static bool is_stalled;
 	struct pollfd fd = { .fd = descriptor, .events = POLLOUT };
 	int ready;
 
 	do {
-		ready = poll(&fd, 1, stalled ? 0 : PATIENCE);
+		ready = poll(&fd, 1, is_stalled ? 0 : WAIT_MS);
 	} while (ready < 0 && errno == EINTR);
-	stalled = ready == 0;
+	is_stalled = ready == 0;
 	return ready > 0;
 }
 
-/* Set the timer that ends a write, or stop it. */
+/* Start or stop the timer that interrupts a write. */
 static void
 set_timer(bool on)
 {
-	/* Again and again, for the first may come before write() is called. */
-	const struct timeval time = { 0, on ? PATIENCE * 1000 : 0 };
+	/* Periodic: the first signal may come before write() is called. */
+	const struct timeval time = { 0, on ? WAIT_MS * 1000 : 0 };
 
 	(void)setitimer(ITIMER_REAL, &(struct itimerval) { time, time }, NULL);
 }
@@ -301,15 +303,14 @@ write_some(const char *text, size_t length)
 		    descriptor, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sink == SINK_FILE)
 		return write(descriptor, text, length);
-	/* There was room when is_writable() looked, but other processes write
-	 * there too. */
+	/* Other processes may have filled it since is_writable(). */
 	set_timer(true);
 	n = write(descriptor, text, length);
 	set_timer(false);
 	return n;
 }
 
-/* Returns false if the line, or the rest of it, is lost. */
+/* Write *line*.  Returns false if the line or its end is lost. */
 static bool
 line_write(const struct line *line)
 {
@@ -317,7 +318,7 @@ line_write(const struct line *line)
 
 	if (!is_writable())
 		return false;
-	/* Lines that follow must not become part of one that was cut. */
+	/* End a line that was cut, so that it does not contain this one. */
 	if (line_is_open && write_some("\n", 1) != 1)
 		return false;
 	n = write_some(line->text, line->length);
@@ -349,8 +350,9 @@ connect_syslog(void)
 }
 
 /*
- * Send *line* to the log daemon, in the form of syslog(3), which itself waits
- * for a daemon that does not read.  Returns false if the line is lost.
+ * Send *line* to the log daemon, in the format of syslog(3), which is not used
+ * because it waits for a daemon that does not read.  Returns false if the line
+ * is lost.
  */
 static bool
 line_send(const struct line *line, int priority)
@@ -373,14 +375,14 @@ line_send(const struct line *line, int priority)
 			return true;
 		if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE)
 			return false;
-		/* The daemon was started anew. */
+		/* The daemon was restarted. */
 		(void)close(descriptor);
 		descriptor = -1;
 	}
 	return false;
 }
 
-/* Write or send the line; a log that takes no lines stops nobody. */
+/* Write or send *line*.  Returns false if the line is lost. */
 static bool
 line_end(struct line *line, enum log_level level)
 {
@@ -390,9 +392,9 @@ line_end(struct line *line, enum log_level level)
 	return line_write(line);
 }
 
-/* Say how many lines were lost, now that one could be written. */
+/* Log how many lines were lost, after one could be written again. */
 static void
-tell_lost(void)
+log_lost(void)
 {
 	int64_t count = lost;
 
@@ -431,5 +433,5 @@ log_event(
 	if (!line_end(&line, level))
 		lost++;
 	else if (lost > 0)
-		tell_lost();
+		log_lost();
 }

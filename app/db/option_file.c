@@ -125,7 +125,7 @@ option_problem(const char *line, enum group group, char key[KEY_SIZE])
 		return "the library does not know this key";
 	if (*rest == '=' && !is_number(rest + 1) &&
 	    array_has_text(number_keys, ARRAY_COUNT(number_keys), key))
-		return "its value is not a number in digits alone";
+		return "its value is not a number in decimal digits only";
 	return NULL;
 }
 
@@ -138,13 +138,14 @@ line_problem(const char *line, enum group *group, char key[KEY_SIZE])
 		*group = group_of(line);
 		return strchr(line, ']') != NULL
 		    ? NULL
-		    : "its name has no end, where the library stops reading";
+		    : "its name has no closing bracket; the library stops "
+		      "reading there";
 	}
 	if (*line == '\0' || strchr("#;!", *line) != NULL)
 		return NULL;
 	if (*group == GROUP_NONE)
-		return "a key stands before the first group, where the "
-		       "library stops reading";
+		return "a key stands before the first group; the library "
+		       "stops reading there";
 	if (*group == GROUP_OTHER)
 		return NULL;
 	return option_problem(line, *group, key);

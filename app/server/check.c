@@ -13,10 +13,10 @@
 #include "db/option_file.h"
 #include "db/schema.h"
 
-/* How far the clocks of the two machines may be apart, in microseconds. */
-#define CLOCK_TOLERANCE INT64_C(5000000)
+/* The clocks of the two machines may differ by this, in microseconds. */
+#define CLOCK_TOLERANCE_US INT64_C(5000000)
 
-/* Room for the statements that are run here. */
+/* Bytes for the statements of check_database(). */
 #define ARENA_CAP ((size_t)64 * 1024)
 
 const char *
@@ -29,7 +29,8 @@ check_refusal(struct db *db, struct arena *arena, enum status connected)
 	if (status == STATUS_NONE)
 		return "the schema is missing or too old: run sql/migrate";
 	if (status != STATUS_OK && db_refused(db))
-		return "the database refuses what the option file says";
+		return "the database refuses the account or a setting of the "
+		       "option file";
 	if (status == STATUS_OK &&
 	    schema_check_grants(db, arena) != STATUS_OK && db_refused(db))
 		return "the account lacks a right";
@@ -84,44 +85,45 @@ complain(const char *problem, const char *reason, int exit_status)
 	return exit_status;
 }
 
-/* Log in, look around, and print what was found.  Returns the exit status. */
+/* Log in, and print database, account and server.  Returns the exit status. */
 static int
 check_database(struct db *db, struct arena *arena)
 {
 	struct schema_facts facts;
 	enum status status = db_connect(db);
 	const char *refusal = check_refusal(db, arena, status);
-	int64_t apart;
+	int64_t difference_us;
 
 	if (refusal != NULL)
 		return complain(refusal, db_reason(db), EX_CONFIG);
 	if (status == STATUS_OK)
 		status = schema_describe(db, arena, &facts);
 	if (status != STATUS_OK)
-		return complain("away", db_reason(db), EX_UNAVAILABLE);
+		return complain("unreachable", db_reason(db), EX_UNAVAILABLE);
 
 	printf("%-10s%s, schema version %" PRId64 "\n", "database",
 	    facts.database, facts.version);
 	printf("%-10s%s\n", "user", facts.user);
 	printf("%-10s%s\n", "server", facts.server);
-	apart = facts.time - timestamp_now();
-	if (apart < -CLOCK_TOLERANCE || apart > CLOCK_TOLERANCE)
+	difference_us = facts.time - timestamp_now();
+	if (llabs(difference_us) > CLOCK_TOLERANCE_US)
 		(void)fprintf(stderr,
 		    "todo-fcgi: warning: the clock of the database server is "
-		    "%" PRId64 " s off ours\n",
-		    apart / 1000000);
+		    "%lld s %s the clock of this machine\n",
+		    llabs(difference_us) / 1000000,
+		    difference_us < 0 ? "behind" : "ahead of");
 	return EX_OK;
 }
 
-static bool option_complaint;
-
-/* Of what is wrong in the option file, one line is told. */
+/* Print the first fault of the option file; one line is enough. */
 static void
-complain_option(const char *warning)
+print_first_fault(const char *fault)
 {
-	if (!option_complaint)
-		(void)fprintf(stderr, "todo-fcgi: %s\n", warning);
-	option_complaint = true;
+	static bool was_printed;
+
+	if (!was_printed)
+		(void)fprintf(stderr, "todo-fcgi: %s\n", fault);
+	was_printed = true;
 }
 
 static void
@@ -139,7 +141,7 @@ check_settings(const struct settings *settings, bool with_database)
 
 	settings_warn(environ, print_warning);
 	if (option_file_lint(settings->db_defaults_file,
-		"TODO_DB_DEFAULTS_FILE", complain_option) > 0)
+		"TODO_DB_DEFAULTS_FILE", print_first_fault) > 0)
 		return EX_CONFIG;
 	if (with_database) {
 		arena = arena_new(ARENA_CAP);
