@@ -45,7 +45,7 @@ respond(struct exchange *x, const struct settings *settings,
 		return status;
 	if (request->method == METHOD_OPTIONS)
 		return STATUS_NO_CONTENT;
-	x->id = match->id;
+	x->id_segment = match->id;
 	if (match->route->open != NULL)
 		return match->route->open(x, db);
 
