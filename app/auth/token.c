@@ -25,7 +25,7 @@
 /* How many bytes of an unexpected alg are kept for the log. */
 #define ALG_LOGGED_MAX 32
 
-/* The claims as they came, each of the right type. */
+/* The claims of the payload, each of the right type. */
 struct claims {
 	struct slice iss, sub, jti, user_id, user_email;
 	struct json aud; /* a string or an array of strings */
@@ -43,10 +43,10 @@ struct verification {
 
 	struct slice signing_input;		 /* RFC 7515 section 2 */
 	struct slice header, payload, signature; /* decoded segments */
-	unsigned signers; /* bit i is set: secret i made the signature */
+	unsigned signers; /* bit i: secret i made the signature */
 	struct json header_object, payload_object;
 	struct slice kid;	     /* data is NULL if the token has none */
-	const struct secret *signer; /* the secret that the token counts for */
+	const struct secret *signer; /* the signer that kid allows */
 	struct claims claims;
 };
 

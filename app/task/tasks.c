@@ -243,7 +243,7 @@ tasks_read(struct exchange *x, const struct tenant *tenant, struct db *db,
 	enum status status;
 
 	(void)secrets;
-	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
+	if ((status = read_id(x->id_segment, &uuid)) != STATUS_OK)
 		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;
@@ -272,7 +272,7 @@ change_task(struct exchange *x, const struct tenant *tenant, struct db *db,
 	struct uuid id;
 	enum status status;
 
-	if ((status = read_id(x->id, &id)) != STATUS_OK)
+	if ((status = read_id(x->id_segment, &id)) != STATUS_OK)
 		return status;
 	status = read(x->arena, x->request, &x->response, &change);
 	if (status != STATUS_OK)
@@ -309,7 +309,7 @@ tasks_delete(struct exchange *x, const struct tenant *tenant, struct db *db,
 	enum status status;
 
 	(void)secrets;
-	if ((status = read_id(x->id, &uuid)) != STATUS_OK)
+	if ((status = read_id(x->id_segment, &uuid)) != STATUS_OK)
 		return status;
 	if ((status = read_conditions(x, &conditions)) != STATUS_OK)
 		return status;

@@ -8,8 +8,9 @@
 #include "http/exchange.h"
 
 /*
- * The handlers of a tenant's tasks.  Where the route has "{id}", x->id names
- * the task.  Only tasks_list() needs the *secrets*, to seal and open cursors.
+ * The handlers of a tenant's tasks.  Where the route has "{id}", x->id_segment
+ * names the task.  Only tasks_list() needs the *secrets*, to seal and open
+ * cursors.
  */
 enum status tasks_list(struct exchange *x, const struct tenant *tenant,
     struct db *db, const struct secrets *secrets) MUST_CHECK;
