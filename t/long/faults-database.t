@@ -415,7 +415,7 @@ close $conf;
 my $worker = $stack->program->worker(TODO_DB_DEFAULTS_FILE => "$dir/todo.cnf");
 my ($alice, $bob) = map { $stack->user(client => $stack->fastcgi($worker)) } 1 .. 2;
 poll { $alice->get('/tasks')->status == 200 } 'a worker behind the go-between';
-my $row = $alice->task("alice $_") for 1 .. 4;
+$alice->task("alice $_") for 1 .. 4;
 my $own = $alice->task('alice');
 $bob->task("bob $_") for 1 .. 4;
 

@@ -98,7 +98,7 @@ for (['a comment of 3,000 bytes', '#' . 'x' x 3000],
 	my $away = options('host=localhost', "socket=$dir/nobody.sock");
 	my ($exit, undef, $err) = checked($away);
 	is($exit, 69, 'the database is away: -t exits 69');
-	like($err, qr/\Atodo-fcgi: database: away: error 200\d: [^\n]*\n\z/, 'and says so');
+	like($err, qr/\Atodo-fcgi: database: unreachable: error 200\d: [^\n]*\n\z/, 'and says so');
 	is((checked($away, '-T'))[0], 0, 'which -T does not look at');
 	is((checked(options('usr=todo'), '-T'))[0], 78, 'but at the option file it does');
 }
@@ -160,7 +160,7 @@ sub status () {
 }
 poll {
 	my @w = $pool->workers;
-	@w == 2 && eval { status() } == 200
+	@w == 2 && (() = $pool->log =~ /event=ready/g) == 2 && eval { status() } == 200
 }
 'a pool answers';
 for my $name (
