@@ -203,19 +203,24 @@ for my $round (1 .. 3) {
 
 # --- what belongs to no request ---------------------------------------------
 
-# A timer and a promise of somebody's that fail, three seconds after the start and from then on.
+# A timer and a promise that fail again and again, once the file "begin" is there.
 open my $strays, '>>', "$tmp/strays" or die $!;
 open my $stray, '>', "$tmp/stray.mjs" or die $!;
-print {$stray} <<'END';
+print {$stray} <<"END";
+import { existsSync } from "node:fs";
 let n = 0;
-setTimeout(() => setInterval(() => {
+setInterval(() => {
+	if (!existsSync("$tmp/begin"))
+		return;
 	Promise.reject(new Error("a-stray-promise"));
 	throw n++ % 2 ? Object.create(null) : new Error("a-stray-timer");
-}, 50), 3000);
+}, 50);
 END
 close $stray;
 my $one = One->start($strays, options => "--import=$tmp/stray.mjs");
 ok($one->ready, 'it starts with code that will fail');
+open my $begin, '>', "$tmp/begin" or die $!;
+close $begin;
 ok(poll(sub { my $text = join '',
     lines("$tmp/strays"); $text =~ /unhandledRejection reason=a-stray-promise/ && $text
     =~ /uncaughtException reason=a-stray-timer/ && $text =~ /uncaughtException reason=object/ },
