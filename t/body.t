@@ -1,5 +1,5 @@
-# Goal: a body is JSON to the letter of RFC 8259 in valid UTF-8, of the right
-# type, size and length, or it is refused and nothing is stored.
+# Goal: a body is strict JSON (RFC 8259) in valid UTF-8, of the right type, size
+# and length; any other body is refused, and nothing is stored.
 
 use v5.36;
 use FindBin;
@@ -26,10 +26,10 @@ sub good ($body, $name = shown($body)) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	answers(post($body), 201, "201: $name");
 }
-# The same value as the one unknown member of a right task.
+# A right task with this value as its only unknown member.
 sub with ($value) { qq({"title":"t","x":$value}) }
 
-# Texts that are no JSON, as a member's value --------------------------------
+# Texts that are not JSON, as a member's value -------------------------------
 
 my @not_json = (
 	'', ' ', 'nul', 'nulll', 'Null', 'NULL', 'True', 'TRUE', 'tru', 'FALSE', 'undefined',
@@ -61,14 +61,14 @@ my @not_json = (
 	'{"a"::1}', '{"a":1;"b":2}', '{"a":"b"]', '{"a":1', '{"a":', '{"a', '{"a":b}',
 	'{"a":"b"/**/}', '{"a":1/*', '{"a":1}#', '{...}', '{"a":1,"a', '{\'a\':0}', "{a:'b'}",
 	'{"a",1}', '{"x", null}', '{"x"::"b"}', '{9999E9999:1}',
-	# comments and the like
+	# comments, other blanks, other characters
 	'/**/1', '1/**/', '//1', "1//\n", '#1', '<!-- -->', '1;', "\xc2\xa01", "\x0c1", "\x0b1",
 	"1\x0c", "\xe2\x80\xa81", "\xe2\x81\xa01", "\xef\xbb\xbf1", "1\x1a", '\\u0031', '\\n',
 	'$1', '@', '&', '*', 'a', "\xc3\xa9", '2@', '""""',
 );
 bad(with($_)) for @not_json;
 
-# And texts that are no JSON as a whole.
+# Texts that are not JSON as a whole.
 bad($_)
     for '', ' ', "\n", 'x', '{', '}', '{"title":"t"', '"title":"t"', '{"title":"t"}}',
     '{"title":"t"}x', '{"title":"t"} {"title":"t"}', '{"title":"t"}{}', '{"title":"t"},',
@@ -83,7 +83,7 @@ bad($_)
     '{"title"', '{"title":', '{"title":"', '{"title":"t', '{"title":"t",', '{"title":"t","',
     '{"title":"t"\\u007d', ')]}\',{"title":"t"}';
 
-# What is JSON is taken ------------------------------------------------------
+# Texts that are JSON --------------------------------------------------------
 
 good(with($_))
     for 'null', 'true', 'false', '0', '-0', '1', '-1', '1.5', '-1.5', '0.0', '-0.0', '1e1', '1E1',
@@ -103,38 +103,41 @@ good($_)
     '{"\u0074\u0069\u0074\u006c\u0065":"t"}', '{"title":"t","Title":"u","TITLE":1,"title ":2}',
     '{"description":null,"title":"t","completed":false}';
 
-# Nesting: 32, and one more. The body itself is the first level.
+# Nesting: 32 levels, and 33. The body itself is the first level.
 sub nested ($n, $open, $close, $core = '') { $open x $n . $core . $close x $n }
 good(with(nested(31, '[', ']')), '32 levels of arrays');
-good(with(nested(31, '[', ']', '1')), '32 levels with a number inside');
+good(with(nested(31, '[', ']', '1')), '32 levels of arrays with a number inside');
 good(with(nested(30, '{"a":', '}', '{}')), '32 levels of objects');
 good(with(nested(31, '{"a":', '}', 'null')), '32 levels of objects with null inside');
 good(with('[' . join(',', (nested(30, '[', ']')) x 50) . ']'),
-	'32 levels, fifty times side by side');
+	'32 levels of arrays, fifty times side by side');
 bad(with(nested(32, '[', ']')), '33 levels of arrays');
-bad(with(nested(32, '[', ']', '1')), '33 levels with a number inside');
+bad(with(nested(32, '[', ']', '1')), '33 levels of arrays with a number inside');
 bad(with(nested(31, '{"a":', '}', '{}')), '33 levels of objects');
-bad(with(nested(16, '[{"a":', '}]')), 'mixed levels, nothing inside');
-bad(with(nested(16, '[{"a":', '}]', '1')), '33 mixed levels');
+bad(with(nested(16, '[{"a":', '}]')), '33 levels of arrays and objects, nothing inside');
+bad(with(nested(16, '[{"a":', '}]', '1')), '33 levels of arrays and objects with a number inside');
 bad(with('[' x 5000), '5,000 open brackets');
 bad('[' x 16000, '16,000 open brackets');
 bad('{"a":' x 3000, '3,000 open objects');
-bad(nested(7000, '[', ']'), '7,000 levels');
+bad(nested(7000, '[', ']'), '7,000 levels of arrays');
 
-# UTF-8, in strings, in names, and anywhere else.
-my @not_utf8 = map { pack 'H*', $_ }
-    qw(80 bf ff fe c3 c328 c0af c080 c1bf e0 e282 e28228 e080af e08080 e09fbf eda080 edafbf edb080 edbfbf eda080edb080 f0 f09f98 f0808080 f08080af f08fbfbf f4908080 f5808080 f7bfbfbf
-    f888808080 fc8480808080 fbbfbfbfbf c3c3 a9c3 e9 fffe feff efbb c2 e2ff80);
-for my $bytes (@not_utf8) {
-	bad("{\"title\":\"a${bytes}b\"}", 'a title with ' . unpack 'H*', $bytes);
-	bad("{\"title\":\"t\",\"description\":\"$bytes\"}", 'a description of ' . unpack 'H*',
-		$bytes);
-	bad("{\"title\":\"t\",\"x\":\"$bytes\"}", 'an unknown member of ' . unpack 'H*', $bytes);
-	bad("{\"title\":\"t\",\"$bytes\":1}", 'a name of ' . unpack 'H*', $bytes);
-	bad("{\"title\":\"t\"}$bytes", 'after it ' . unpack 'H*', $bytes);
+# Invalid UTF-8, in strings, in names, and after the object.
+my @not_utf8 = qw(
+	80 bf ff fe c3 c328 c0af c080 c1bf e0 e282 e28228 e080af e08080 e09fbf
+	eda080 edafbf edb080 edbfbf eda080edb080 f0 f09f98 f0808080 f08080af
+	f08fbfbf f4908080 f5808080 f7bfbfbf f888808080 fc8480808080 fbbfbfbfbf
+	c3c3 a9c3 e9 fffe feff efbb c2 e2ff80
+);
+for my $hex (@not_utf8) {
+	my $bytes = pack 'H*', $hex;
+	bad("{\"title\":\"a${bytes}b\"}", "a title with $hex");
+	bad("{\"title\":\"t\",\"description\":\"$bytes\"}", "a description of $hex");
+	bad("{\"title\":\"t\",\"x\":\"$bytes\"}", "an unknown member of $hex");
+	bad("{\"title\":\"t\",\"$bytes\":1}", "a name of $hex");
+	bad("{\"title\":\"t\"}$bytes", "$hex after the object");
 }
 
-# U+0000 and lone surrogates, wherever they are written.
+# U+0000 and lone surrogates, written as escapes.
 for my $escape ('\u0000', 'a\u0000b', '\ud800', '\udbff', '\udc00', '\udfff', '\ud83d',
 	'\ude00\ud83d', '\ud83d\ud83d', '\ud83dx', '\ud83d\n', '\ud83d\u0041', 'x\uDC00',
 	'\uD800\uDBFF', '\ud83d\\\\ude00')
@@ -144,10 +147,10 @@ for my $escape ('\u0000', 'a\u0000b', '\ud800', '\udbff', '\udc00', '\udfff', '\
 	bad("{\"title\":\"t\",\"x\":[\"$escape\"]}", "an unknown member $escape");
 	bad("{\"title\":\"t\",\"x$escape\":1}", "a name $escape");
 }
-bad('{"title\u0000x":"t"}', 'title\u0000x is no title');
-bad('{"title":"t","title\u0000":"u"}', 'nor a second one');
+bad('{"title\u0000x":"t"}', 'the name title\u0000x');
+bad('{"title":"t","title\u0000":"u"}', 'the name title\u0000 beside title');
 
-# No member twice.
+# The same member twice.
 bad($_)
     for '{"title":"t","title":"t"}', '{"title":"a","title":"b"}', '{"title":"t","t\u0069tle":"t"}',
     '{"title":"t","completed":true,"completed":false}',
@@ -157,29 +160,23 @@ bad($_)
     "{\"title\":\"t\",\"\xc3\xa9\":1,\"\\u00e9\":2}",
     '{"title":"t","\ud83d\ude00":1,' . "\"\xf0\x9f\x98\x80\":2}",
     '{' . join(',', map { "\"m$_\":0" } 0 .. 500, 250) . ',"title":"t"}';
-good('{' . join(',', map { "\"m$_\":0" } 0 .. 500) . ',"title":"t"}', '501 members, each once');
+good('{' . join(',', map { "\"m$_\":0" } 0 .. 500) . ',"title":"t"}', '501 different members');
 
-# JSON of another shape, or of wrong types: 422 that names the member ----------
+# JSON that is no task: 422, naming the member -------------------------------
 
 for my $body ('[]', '[{"title":"t"}]', '"title"', '1', '-0.5', 'null', 'true', 'false', '""',
 	' [ ] ')
 {
 	my $answer = post($body);
-	refuses($answer, invalid => "422: no object: $body");
+	refuses($answer, invalid => "422: not an object: $body");
 }
 my @wrong = (
-	[
-		title => '{}', '{"description":"d"}', '{"Title":"t"}',
-		map { "{\"title\":$_}" } qw(null true false 0 1 1.5 [] {} ["t"] {"a":"b"} "")
-	],
-	[
-		description => map { "{\"title\":\"t\",\"description\":$_}" }
-		    qw(true false 0 1.5 [] {} ["d"])
-	],
-	[
-		completed => map { "{\"title\":\"t\",\"completed\":$_}" }
-		    qw(null 0 1 "true" "false" "" [] {} [true] 1.0)
-	],
+	[title => '{}', '{"description":"d"}', '{"Title":"t"}',
+	    map { qq({"title":$_}) } qw(null true false 0 1 1.5 [] {} ["t"] {"a":"b"} "")],
+	[description => map { qq({"title":"t","description":$_}) }
+	    qw(true false 0 1.5 [] {} ["d"])],
+	[completed => map { qq({"title":"t","completed":$_}) }
+	    qw(null 0 1 "true" "false" "" [] {} [true] 1.0)],
 );
 for (@wrong) {
 	my ($member, @bodies) = @$_;
@@ -188,46 +185,38 @@ for (@wrong) {
 my $several = post('{"title":1,"description":2,"completed":3}');
 refuses($several, invalid => 'several wrong members');
 my %named = map { $_->{member} => 1 } $several->json->{errors}->@*;
-ok($named{title}, 'the first of them is named');
+ok($named{title}, 'the first wrong member is named');
 
 my $task = $alice->task('to be written');
+my $its_path = "/tasks/$task->{id}";
 $stored++;
 for my $method (qw(PUT PATCH)) {
 	for (@wrong) {
 		my ($member, @bodies) = @$_;
 		for my $body (grep { /"\Q$member\E":/ } @bodies) {
-			refuses($alice->request($method, "/tasks/$task->{id}", {}, $body),
+			refuses($alice->request($method, $its_path, {}, $body),
 				invalid => "$method 422: $body", errors => [$member]);
 		}
 	}
-	refuses($alice->request($method, "/tasks/$task->{id}", {}, $_),
-		invalid => "$method 422: $_")
+	refuses($alice->request($method, $its_path, {}, $_), invalid => "$method 422: $_")
 	    for '[]', 'null', '1', '"x"';
-	refuses($alice->request($method, "/tasks/$task->{id}", {}, $_),
+	refuses($alice->request($method, $its_path, {}, $_),
 		bad_request => "$method 400: " . shown($_))
 	    for '', '{', '{"title":"a","title":"b"}', "{\"title\":\"\xff\"}", '{"title":"\u0000"}',
 	    "\xef\xbb\xbf{}", with('NaN'), with("'a'"), with('[1,]');
-	refuses(
-		$alice->request(
-			$method, "/tasks/$task->{id}", { 'Content-Type' => 'application/json' }
-		),
+	refuses($alice->request($method, $its_path, { 'Content-Type' => 'application/json' }),
 		bad_request => "$method without a body");
 }
+my $complete = "$its_path/complete";
 for my $body ('[]', 'null', '1', 'true', 'false', '"true"') {
-	refuses($alice->patch("/tasks/$task->{id}/complete", $body),
-		invalid => "complete 422: $body");
+	refuses($alice->patch($complete, $body), invalid => "complete 422: $body");
 }
-refuses($alice->patch("/tasks/$task->{id}/complete", $_),
-	bad_request => 'complete 400: ' . shown($_))
+refuses($alice->patch($complete, $_), bad_request => 'complete 400: ' . shown($_))
     for '{', ' ', "\0", '{"completed":tru}', '{"completed":true,"completed":true}', "\xff",
     '{"completed":true}x';
-refuses(
-	$alice->patch(
-		"/tasks/$task->{id}/complete", '{"completed":true}',
-		{ 'Content-Type' => 'text/plain' }
-	),
+refuses($alice->patch($complete, '{"completed":true}', { 'Content-Type' => 'text/plain' }),
 	unsupported_media_type => 'complete 415');
-answers($alice->get("/tasks/$task->{id}"), 200, 'after all that the task is as it was',
+answers($alice->get($its_path), 200, 'the task is unchanged after these refusals',
 	{ map { $_ => $task->{$_} } grep { $_ ne 'etag' } keys %$task });
 refuses($alice->request('POST', '/tasks', { 'Content-Type' => 'application/json' }),
 	bad_request => 'POST without a body');
@@ -256,7 +245,7 @@ for my $type (
 		unsupported_media_type => '415: ' . shown($type // 'none'));
 }
 
-# UTF-8 by its other name, and quoted with backslashes.
+# UTF-8 by its other name, and as a quoted string with backslashes.
 for my $name ('utf8', 'UTF8', 'Utf8', '"utf8"', '"UTF-8"', '"ut\\f-8"', '"\\u\\t\\f8"') {
 	my $answer = post('{"title":"t"}', 'Content-Type' => "application/json; charset=$name");
 	answers($answer, 201, "201: charset=$name");
@@ -266,25 +255,28 @@ for my $name ('utf_8', 'utf-88', '"utf-8 "', '" utf8"', '"utf-8\\"', '""', 'utf'
 	refuses($answer, unsupported_media_type => "415: charset=$name");
 }
 
-# application/merge-patch+json (RFC 7396) is for PATCH alone, and 415 says what is taken instead.
+# application/merge-patch+json (RFC 7396) is for PATCH alone; 415 lists the types that are accepted.
 my $merge = 'application/merge-patch+json';
 my $one = $alice->task('one', description => 'to go');
 my $path = "/tasks/$one->{id}";
 $stored++;
 sub patch ($body, $type = $merge) { $alice->patch($path, $body, { 'Content-Type' => $type }) }
 is_task(patch('{"title":"two","description":null}'), { title => 'two', description => undef },
-    'a merge patch: null takes the description away');
+    'a merge patch with null removes the description');
 is_task(patch('{"description":"back","x":null}', "$merge;charset=utf8"),
-    { title => 'two', description => 'back', completed => false }, 'what it leaves out stays');
+	{ title => 'two', description => 'back', completed => false },
+	'a merge patch keeps the members that it leaves out');
 is_task(patch('{}', uc $merge), { title => 'two', description => 'back' },
-    'an empty one changes nothing');
-refuses(patch('{"title":null}'), invalid => 'a title cannot be taken away', errors => ['title']);
-refuses(patch('{"completed":null}'), invalid => 'nor can completed', errors => ['completed']);
-refuses(patch($_), invalid => "a merge patch that is no object: $_") for '[]', 'null', '"x"';
-refuses(patch($_), bad_request => "and one that is no JSON: $_")
+	'an empty merge patch changes nothing');
+refuses(patch('{"title":null}'), invalid => 'a merge patch cannot remove the title',
+	errors => ['title']);
+refuses(patch('{"completed":null}'), invalid => 'a merge patch cannot remove completed',
+	errors => ['completed']);
+refuses(patch($_), invalid => "a merge patch that is not an object: $_") for '[]', 'null', '"x"';
+refuses(patch($_), bad_request => "a merge patch that is not JSON: $_")
     for '{', '', '{"title":"a","title":"b"}';
 is_task($alice->patch("$path/complete", '{"completed":true}', { 'Content-Type' => $merge }),
-    { completed => true }, 'it completes a task too');
+    { completed => true }, 'a merge patch completes a task');
 for (['POST', '/tasks'], ['PUT', $path], ['PATCH', $path], ['PATCH', "$path/complete"]) {
 	my ($method, $target) = @$_;
 	my ($has, $lacks) = ('Accept', 'Accept-Patch');
@@ -296,21 +288,21 @@ for (['POST', '/tasks'], ['PUT', $path], ['PATCH', $path], ['PATCH', "$path/comp
 	for my $type ('text/plain', "$merge;charset=latin1", $patch) {
 		my $answer = $alice->request($method, $target, { 'Content-Type' => $type }, $body);
 		refuses($answer, unsupported_media_type => "$method $target: $type");
-		is($answer->header($has), $accept->{$has}, "and $has says what is taken");
-		is($answer->header($lacks), undef, "without $lacks");
+		is($answer->header($has), $accept->{$has}, "$method $target: $type: 415 has $has");
+		is($answer->header($lacks), undef, "$method $target: $type: 415 has no $lacks");
 	}
 }
-is($alice->patch($path, '{')->header($_), undef, "no $_ with 400") for 'Accept', 'Accept-Patch';
+is($alice->patch($path, '{')->header($_), undef, "400 has no $_") for 'Accept', 'Accept-Patch';
 is_task($alice->get($path), { title => 'two', description => 'back', completed => true },
-    'nothing else was written');
+    'refused patches wrote nothing');
 
-# Size: 16 KiB, and one byte more, with a length and without.
+# Size: 16 KiB, and one byte more, with Content-Length and without.
 my $room = 16384 - length '{"title":"t","x":""}';
 sub sized ($n) { '{"title":"t","x":"' . 'y' x ($room + $n) . '"}' }
-good(sized(0), '16,384 bytes');
-refuses(post(sized(1)), content_too_large => '16,385 bytes');
-refuses(post(sized(100_000)), content_too_large => '116,384 bytes');
-refuses(post('x' x 16385), content_too_large => '16,385 bytes that are no JSON');
+good(sized(0), 'a body of 16,384 bytes');
+refuses(post(sized(1)), content_too_large => 'a body of 16,385 bytes');
+refuses(post(sized(100_000)), content_too_large => 'a body of 116,384 bytes');
+refuses(post('x' x 16385), content_too_large => 'a body of 16,385 bytes that is not JSON');
 $stack->expect_log(qr/client intended to send too large (?:chunked )?body/);
 sub chunked ($text, $n) {
 	my $out = '';
@@ -322,16 +314,12 @@ answers(post(chunked('{"title":"chunked"}', 5), 'Transfer-Encoding' => 'chunked'
 answers(post(chunked(sized(0), 1000), 'Transfer-Encoding' => 'chunked'), 201,
 	'a chunked body of 16,384 bytes');
 refuses(post(chunked(sized(1), 1000), 'Transfer-Encoding' => 'chunked'),
-	content_too_large => 'and of 16,385');
+	content_too_large => 'a chunked body of 16,385 bytes');
 refuses(post(chunked('', 1), 'Transfer-Encoding' => 'chunked'),
-	bad_request => 'a chunked body of nothing');
-answers(
-	$alice->request(
-		'PATCH', "/tasks/$task->{id}/complete", { 'Transfer-Encoding' => 'chunked' },
-		chunked('', 1)
-	),
+	bad_request => 'a chunked body of 0 bytes');
+answers($alice->request('PATCH', $complete, { 'Transfer-Encoding' => 'chunked' }, chunked('', 1)),
 	200,
-	'which toggles');
+	'a chunked body of 0 bytes toggles');
 refuses($alice->request('PUT', "/tasks/$task->{id}", {}, sized(1)),
 	content_too_large => 'PUT of 16,385 bytes');
 
@@ -350,14 +338,17 @@ sub send_short ($body, $length, %o) {
 }
 answers(send_short('{"title":"direct"}', 18), 201, 'the right length over FastCGI');
 $stored++;
-refuses(send_short('{"title":"short"}', 18), bad_request => 'a byte short');
-refuses(send_short('{"title":"short"}', 16000), bad_request => 'far too short');
-refuses(send_short('', 18), bad_request => 'nothing at all');
+refuses(send_short('{"title":"short"}', 18), bad_request => 'a body one byte short');
+refuses(send_short('{"title":"short"}', 16000), bad_request => 'a body far too short');
+refuses(send_short('', 18), bad_request => 'an empty body where 18 bytes were announced');
 refuses(send_short('{"title":"x"}', 16385),
-	content_too_large => 'a length beyond the limit, whatever follows');
-refuses(send_short('{"title":"x"}' . ' ' x 20000, 20013), content_too_large => 'a body beyond it');
-refuses(send_short('{"title":"x"}', '99999999999'), content_too_large => 'a length beyond 32 bits');
-for my $length ('-1', '+13', '1e1', '0x0d', '13x', 'x', ' 13', '13 ', '99999999999999999999',
+	content_too_large => 'CONTENT_LENGTH beyond the limit');
+refuses(send_short('{"title":"x"}' . ' ' x 20000, 20013),
+	content_too_large => 'a body beyond the limit');
+refuses(send_short('{"title":"x"}', '99999999999'),
+	content_too_large => 'CONTENT_LENGTH beyond 32 bits');
+for my $length (
+	'-1', '+13', '1e1', '0x0d', '13x', 'x', ' 13', '13 ', '99999999999999999999',
 	'18446744073709551629')
 {
 	my $answer = send_short('{"title":"x"}', $length);
@@ -365,39 +356,34 @@ for my $length ('-1', '+13', '1e1', '0x0d', '13x', 'x', ' 13', '13 ', '999999999
 	    or diag($answer->dump);
 }
 refuses(send_short('{"title":"x"}', ''), bad_request => 'no CONTENT_LENGTH');
-refuses(send_short('{"title":"x"}', 12), bad_request => 'a byte more');
-refuses(send_short('{"title":"x"}  ', 13), bad_request => 'blanks more');
+refuses(send_short('{"title":"x"}', 12), bad_request => 'a body one byte too long');
+refuses(send_short('{"title":"x"}  ', 13),
+	bad_request => 'a body with blanks beyond CONTENT_LENGTH');
 my $cut = send_short('{"title":"cut off"}', 19, cut => 1, maybe => 1);
 ok(!defined $cut || $cut->status == 201 || $cut->status == 400,
-	'a stream that breaks off after the whole body');
+	'a stream that breaks off after the whole body: 201, 400 or no answer');
 $stored++ if defined $cut && $cut->status == 201;
 $cut = send_short('{"title":"cut off"', 19, cut => 1, maybe => 1);
-ok(!defined $cut || $cut->status == 400, 'and one that breaks off before');
-answers(
-	$alice->with(client => $direct)->patch(
-		"/tasks/$task->{id}/complete", '{"completed":true}', { 'Content-Length' => 18 }
-	),
-	200,
-	'the pool goes on');
-refuses($alice->with(client => $direct)
-	    ->patch("/tasks/$task->{id}/complete", '', { 'Content-Length' => 18 }),
-	bad_request => 'a toggle that should have had a body is none');
-refuses(
-	$alice->with(client => $direct)->patch(
-		"/tasks/$task->{id}/complete", '{"completed":true}', { 'Content-Length' => '' }
-	),
-	bad_request => 'nor is one that has a body of no length');
+ok(!defined $cut || $cut->status == 400,
+	'a stream that breaks off within the body: 400 or no answer');
+sub complete ($body, $length) {
+	return $alice->with(client => $direct)
+	    ->patch($complete, $body, { 'Content-Length' => $length });
+}
+answers(complete('{"completed":true}', 18), 200, 'the pool still answers after cut streams');
+refuses(complete('', 18), bad_request => 'complete without the announced body');
+refuses(complete('{"completed":true}', ''), bad_request => 'complete with a body of no length');
 
-# A client that goes away in the middle of its body leaves nothing.
+# A client that goes away in the middle of its body leaves no task.
 $stack->client->close;
 my $gone = $stack->new_client;
 $gone->_connect;
-$gone->_write(
-	"POST @{[$alice->tasks]} HTTP/1.1\r\nHost: @{[$gone->authority]}\r\nAuthorization: Bearer @{[$alice->token]}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"title\":\"half\"}"
-);
+$gone->_write(join "\r\n", "POST @{[$alice->tasks]} HTTP/1.1",
+	'Host: ' . $gone->authority, 'Authorization: Bearer ' . $alice->token,
+	'Content-Type: application/json', 'Content-Length: 100', '', '{"title":"half"}');
 $gone->close;
 
-# All that was taken is there, and nothing else is.
+# Every body that was accepted is stored, and no other.
 my $n = 0;
 my $target = '/tasks?limit=500';
 while ($target) {
@@ -405,6 +391,6 @@ while ($target) {
 	$n += $answer->json->@*;
 	$target = ($answer->header('Link') // '') =~ /<([^>]+)>/ ? $1 : undef;
 }
-is($n, $stored, "$stored were taken, and as many are stored");
+is($n, $stored, "$stored bodies were accepted, and as many tasks are stored");
 
 $stack->done;

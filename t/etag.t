@@ -1,5 +1,5 @@
-# Goal: ETags tell one state of a task from every other, and If-Match and
-# If-None-Match act on them as RFC 9110 has it.
+# Goal: each state of a task has an ETag of its own, and If-Match and
+# If-None-Match act on ETags as RFC 9110 says.
 
 use v5.36;
 use FindBin;
@@ -25,16 +25,17 @@ for my $value ($etag, '*', "W/$etag", "\"x\", $etag", "$etag, \"x\"", "\"x\",$et
 {
 	my $answer = unless_is($value);
 	answers($answer, 304, "If-None-Match: $value");
-	is($answer->header('ETag'), $etag, 'with the ETag');
+	is($answer->header('ETag'), $etag, "If-None-Match: $value: 304 has the ETag");
 }
-answers(unless_is($etag, 'HEAD'), 304, 'HEAD too');
+answers(unless_is($etag, 'HEAD'), 304, 'HEAD with If-None-Match');
 for my $value ('"x"', 'W/"x"', '"x", "y"', "\"x$etag", $other->{etag}, '""') {
-	answers(unless_is($value), 200, "If-None-Match: $value is another") if $value ne $etag;
+	answers(unless_is($value), 200, "If-None-Match: $value names another ETag")
+	    if $value ne $etag;
 }
 refuses($alice->get('/tasks/01900000-0000-7000-8000-000000000000', { 'If-None-Match' => '*' }),
-	not_found => 'no task, no 304');
+	not_found => 'If-None-Match: * where there is no task');
 
-# If-Match on every write: not current is 412 and changes nothing.
+# If-Match on every write: an ETag that is not current is 412 and changes nothing.
 sub now { my $a = $alice->get($path); return ($a->header('ETag'), $a->body) }
 my @writes = (
 	['PUT', $path, { title => 'new' }], ['PATCH', $path, { title => 'new' }],
@@ -50,10 +51,10 @@ for (@writes) {
 		refuses($alice->request($method, $target, { 'If-Match' => $value }, $body),
 			precondition_failed => "$method with If-Match: $value");
 	}
-	is((now())[1], $text, 'and nothing has changed');
+	is((now())[1], $text, "$method with a wrong If-Match changes nothing");
 }
 
-# Current in any form: it goes through, and the ETag is another.
+# A current ETag, in any form of If-Match: the write succeeds and changes the ETag.
 my %had = ($etag => 1);
 for my $form ('%s', 'W/%s', '*', '"x", %s', '%s,"x"', '"a" ,W/%s, "b"', ',%s') {
 	for my $i (0 .. 2) {
@@ -63,12 +64,12 @@ for my $form ('%s', 'W/%s', '*', '"x", %s', '%s,"x"', '"a" ,W/%s, "b"', ',%s') {
 			{ 'If-Match' => $form =~ s/%s/$tag/r },
 			[{ title => "$form 0" }, { description => "$form 1" }, undef]->[$i]);
 		answers($answer, 200, "If-Match: $form, write $i");
-		ok(!$had{ $answer->header('ETag') }++, 'an ETag that never was before');
+		ok(!$had{ $answer->header('ETag') }++, "If-Match: $form, write $i, has a new ETag");
 	}
 }
 
-# If-None-Match on a write: one that names the current ETag is 412 and changes nothing; any other lets
-# the write through. If-Match is judged first, and both must hold.
+# If-None-Match on a write: a value that names the current ETag is 412 and changes
+# nothing; with any other the write succeeds. If-Match is checked first, and both must hold.
 for (@writes) {
 	my ($method, $target, $body) = @$_;
 	my ($tag, $text) = now();
@@ -76,75 +77,65 @@ for (@writes) {
 		refuses($alice->request($method, $target, { 'If-None-Match' => $value }, $body),
 		    precondition_failed => "$method with If-None-Match: $value");
 	}
-	refuses(
-		$alice->request(
-			$method, $target, { 'If-Match' => $tag, 'If-None-Match' => $tag }, $body
-		),
-		precondition_failed => "$method: If-Match holds, If-None-Match does not");
-	refuses(
-		$alice->request(
-			$method, $target, { 'If-Match' => '"x"', 'If-None-Match' => '"x"' }, $body
-		),
-		precondition_failed => "$method: If-None-Match holds, If-Match does not");
-	is((now())[1], $text, 'and nothing has changed');
+	my $with = sub ($match, $none) {
+		my %headers = ('If-Match' => $match, 'If-None-Match' => $none);
+		return $alice->request($method, $target, \%headers, $body);
+	};
+	refuses($with->($tag, $tag),
+	    precondition_failed => "$method: If-Match holds, If-None-Match does not");
+	refuses($with->('"x"', '"x"'),
+	    precondition_failed => "$method: If-None-Match holds, If-Match does not");
+	is((now())[1], $text, "$method with If-None-Match of the current ETag changes nothing");
 	next if $method eq 'DELETE';
-	answers(
-		$alice->request(
-			$method, $target, { 'If-Match' => $tag, 'If-None-Match' => '"x", W/"y"' },
-			$body
-		),
-		200,
-		"$method: both hold");
+	answers($with->($tag, '"x", W/"y"'), 200, "$method: If-Match and If-None-Match hold");
 }
 my $spare = $alice->task('spare');
 my $spare_path = "/tasks/$spare->{id}";
 refuses($alice->delete($spare_path, { 'If-None-Match' => '*' }),
-	precondition_failed => 'DELETE unless there is any');
-answers(
-	$alice->delete(
-		$spare_path,
-		{ 'If-None-Match' => '"0", "01", "00001", "4294967297", "99999999999"' }
-	),
-	204,
-	'DELETE unless it is a revision that no task has');
+	precondition_failed => 'DELETE with If-None-Match: *');
+my $impossible = '"0", "01", "00001", "4294967297", "99999999999"';
+answers($alice->delete($spare_path, { 'If-None-Match' => $impossible }), 204,
+    'DELETE with If-None-Match of revisions that no task has');
 refuses($alice->delete($spare_path, { 'If-None-Match' => '*' }),
-	not_found => 'no task: 404 before If-None-Match');
+	not_found => '404 comes before If-None-Match');
 refuses($alice->put($path, { title => '' }, { 'If-None-Match' => '*' }),
-	invalid => '422 before If-None-Match',
+	invalid => '422 comes before If-None-Match',
 	errors => ['title']);
 {
 	my ($tag, $text) = now();
 	my $equal = { title => $alice->get($path)->json->{title} };
 	refuses($alice->put($path, $equal, { 'If-None-Match' => $tag }),
-		precondition_failed => 'equal values are 412 too');
-	is((now())[1], $text, 'and move nothing');
+		precondition_failed => 'PUT of equal values with If-None-Match of the current ETag'
+	);
+	is((now())[1], $text, 'a refused PUT of equal values changes nothing');
 }
 
-# Back to what it was is another state still.
+# The same values again, after others, are a new state.
 my $first = $alice->put($path, { title => 'A', completed => false })->header('ETag');
 $alice->put($path, { title => 'B' });
-isnt($alice->put($path, { title => 'A' })->header('ETag'), $first, 'A, B, A: not the same ETag');
+isnt($alice->put($path, { title => 'A' })->header('ETag'), $first,
+	'A, B, A: the two A have different ETags');
 refuses($alice->put($path, { title => 'C' }, { 'If-Match' => $first }),
-	precondition_failed => 'nor does the first one match');
+	precondition_failed => 'A, B, A: the ETag of the first A is stale');
 
 # Many changes within one tick of any clock.
 %had = ();
 my @answers = $alice->pipeline(map { ['PATCH', "$path/complete", {}, undef] } 1 .. 60);
-is(scalar(grep { $_->status == 200 } @answers), 60, '60 changes in a row');
-is(scalar(grep { !$had{ $_->header('ETag') }++ } @answers), 60, 'have 60 ETags');
+is(scalar(grep { $_->status == 200 } @answers), 60, '60 changes in a row succeed');
+is(scalar(grep { !$had{ $_->header('ETag') }++ } @answers), 60, '60 changes have 60 ETags');
 my @times = map { $_->json->{updated_at} } @answers;
 is_deeply(\@times, [sort { $a cmp $b } keys %{ { map { $_ => 1 } @times } }],
-	'and 60 times, each later than the one before');
+	'60 changes have 60 values of updated_at, in ascending order');
 
-# A write of equal values under a right If-Match moves nothing.
+# A write of equal values with a current If-Match changes nothing.
 my ($tag, $text) = now();
 is($alice->put($path, { title => 'A' }, { 'If-Match' => $tag })->header('ETag'), $tag,
-	'equal values keep the ETag');
-is((now())[1], $text, 'and updated_at');
+	'a PUT of equal values keeps the ETag');
+is((now())[1], $text, 'a PUT of equal values keeps updated_at');
 refuses($alice->put($path, { title => 'A' }, { 'If-Match' => '"stale"' }),
-	precondition_failed => 'equal values under a stale one are 412 still');
+	precondition_failed => 'a PUT of equal values with a stale ETag');
 
-# A header that is no list of entity tags matches nothing, and breaks nothing.
+# A header that is not a list of entity tags matches nothing, and is no 5xx.
 for my $value ('x', '"', $etag =~ tr/"//dr, '"x" "y"', "*, $tag", "$tag;q=1", "'x'", "\"\xff\"",
 	',' x 100, '"' . 'x' x 4000 . '"')
 {
@@ -158,44 +149,48 @@ for my $value ('x', '"', $etag =~ tr/"//dr, '"x" "y"', "*, $tag", "$tag;q=1", "'
 	    or diag($status);
 }
 
-# Of many who write with the same ETag one wins; and each is told its own state.
+# Of six writers with the same ETag one succeeds, and its answer has its own values.
 for my $round (1 .. 5) {
 	my ($now) = now();
-	my @result = in_parallel($stack, 6, sub ($i) {
-		my $a = $alice->with(client => $stack->new_client)
-		    ->put($path, { title => "round $round of $i" }, { 'If-Match' => $now });
-		return [$a->status, $a->status == 200 ? $a->json->{title} : '',
-			$a->header('ETag') // ''];
-	});
-	is_deeply([sort map { $_->[0] } @result], [200, (412) x 5], "round $round: one wins");
+	my @result = in_parallel(
+		$stack, 6,
+		sub ($i) {
+			my $a = $alice->with(client => $stack->new_client)
+			    ->put($path, { title => "round $round of $i" }, { 'If-Match' => $now });
+			return [$a->status, $a->status == 200 ? $a->json->{title} : '',
+				$a->header('ETag') // ''
+			];
+		});
+	is_deeply([sort map { $_->[0] } @result], [200, (412) x 5],
+		"round $round: one writer of six succeeds");
 	my ($winner) = grep { $result[$_][0] == 200 } 0 .. 5;
-	is($result[$winner][1], "round $round of $winner", 'and is told of its own');
-	is((now())[0], $result[$winner][2], 'and that is how it is');
+	is($result[$winner][1], "round $round of $winner",
+		"round $round: the answer has the writer's own title");
+	is((now())[0], $result[$winner][2], "round $round: the task has the ETag of that answer");
 }
 
-# Without If-Match all win, and each is told the state it left itself.
+# Without If-Match all succeed, and each answer has the values of its own write.
 my @result = in_parallel($stack, 6, sub ($i) {
 	my $me = $alice->with(client => $stack->new_client);
-	return [
-		map {
-			my $a = $me->put($path, { title => "$i-$_" });
-			[$a->status,
-				$a->status == 200 && $a->json->{title} eq "$i-$_" ? 1 : 0,
-				$a->header('ETag')]
-		} 1 .. 20
-	];
+	my @seen;
+	for my $title (map { "$i-$_" } 1 .. 20) {
+		my $a = $me->put($path, { title => $title });
+		my $own = $a->status == 200 && $a->json->{title} eq $title ? 1 : 0;
+		push @seen, [$a->status, $own, $a->header('ETag')];
+	}
+	return \@seen;
 });
 my @all = map { @$_ } @result;
 is(scalar(grep { $_->[0] == 200 && $_->[1] } @all), 120,
-	'120 writes of six clients are each told their own');
+	'120 writes of six clients: each answer has its own title');
 %had = ();
-is(scalar(grep { !$had{ $_->[2] }++ } @all), 120, 'under 120 ETags');
+is(scalar(grep { !$had{ $_->[2] }++ } @all), 120, '120 writes of six clients have 120 ETags');
 
-# A deleted task matches no more.
+# A deleted task matches no ETag.
 my $goner = $alice->task('goner');
 answers($alice->delete("/tasks/$goner->{id}", { 'If-Match' => $goner->{etag} }), 204,
-	'DELETE under a current ETag');
+	'DELETE with a current ETag');
 refuses($alice->delete("/tasks/$goner->{id}", { 'If-Match' => '*' }),
-	not_found => 'and then it is 404');
+	not_found => 'DELETE of a deleted task with If-Match: *');
 
 $stack->done;

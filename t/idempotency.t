@@ -1,5 +1,5 @@
-# Goal: a POST with an Idempotency-Key makes one task however often and however
-# many at once it is sent; the key is its tenant's and lives as long as its task.
+# Goal: a POST with an Idempotency-Key creates one task, however often and however
+# many at once it is sent. A key belongs to its tenant and lives as long as its task.
 
 use v5.36;
 use FindBin;
@@ -15,24 +15,25 @@ sub post ($who, $key, $body) { $who->post('/tasks', $body, { 'Idempotency-Key' =
 sub replayed ($answer) { $answer->header('Idempotency-Replayed') // 'no' }
 sub count ($who) { scalar $who->get('/tasks?limit=500')->json->@* }
 
-# The same again is the same task.
+# The same request again gives the same task.
 my $first = post($alice, 'k1', { title => 'once' });
 answers($first, 201, 'a keyed POST');
-is(replayed($first), 'no', 'is not replayed the first time');
+is(replayed($first), 'no', 'the first keyed POST is not replayed');
 my $again = post($alice, 'k1', { title => 'once' });
-answers($again, 201, 'the same again is 201 too, with the same task', $first->json);
-is(replayed($again), 'true', 'and says so');
-is($again->header($_), $first->header($_), "with the same $_") for qw(Location ETag);
-is(count($alice), 1, 'there is one task');
+answers($again, 201, 'the same POST again is 201 with the same task', $first->json);
+is(replayed($again), 'true', 'the same POST again has Idempotency-Replayed');
+is($again->header($_), $first->header($_), "the same POST again has the same $_")
+    for qw(Location ETag);
+is(count($alice), 1, 'two equal POSTs with one key create one task');
 
-# The same values, in whatever text.
+# The same values in another text.
 for my $body (
 	'{"title":"once","description":null}', '{"completed":false,"title":"once"}',
 	' { "title" : "\u006fnce" } ',
 	'{"title":"once","user_id":"x","unknown":[1,2]}',
 	'{"description":null,"completed":false,"title":"once"}')
 {
-	is(replayed(post($alice, 'k1', $body)), 'true', "the same in other words: $body");
+	is(replayed(post($alice, 'k1', $body)), 'true', "the same values in another text: $body");
 }
 
 # Other values under the same key.
@@ -42,40 +43,41 @@ for my $body (
 	{ title => 'once', description => 'x' }, { title => 'once', completed => true })
 {
 	refuses(post($alice, 'k1', $body),
-		idempotency_key_reused => 'the same key for another: ' . join ' ',
+		idempotency_key_reused => 'the same key with other values: ' . join ' ',
 		map { $_ // 'null' } %$body);
 }
-is(count($alice), 1, 'there is still one task');
+is(count($alice), 1, 'POSTs with a used key create no task');
 
-# Two descriptions cannot pass for a title and vice versa.
+# A character that moves from the description to the title is another task.
 post($alice, 'mix', { title => 'ab', description => 'c' });
 refuses(post($alice, 'mix', { title => 'a', description => 'bc' }),
-	idempotency_key_reused => 'members do not run together');
+	idempotency_key_reused => 'title and description are compared apart');
 post($alice, 'colon', { title => 'a', description => ':b' });
 refuses(post($alice, 'colon', { title => 'a:', description => 'b' }),
-	idempotency_key_reused => 'not even with colons');
+	idempotency_key_reused => 'title and description are compared apart, with colons too');
 
-# A replay shows the task as it now is, and compares with what was first sent.
+# A replay answers the current task, and compares with the values first sent.
 my $path = '/tasks/' . $first->json->{id};
 my $now = $alice->put($path, { title => 'changed', completed => true });
 $again = post($alice, 'k1', { title => 'once' });
-answers($again, 201, 'a replay shows the task as it now is', $now->json);
-is($again->header('ETag'), $now->header('ETag'), 'with the ETag of now');
+answers($again, 201, 'a replay answers the current task', $now->json);
+is($again->header('ETag'), $now->header('ETag'), 'a replay has the current ETag');
 refuses(post($alice, 'k1', { title => 'changed', completed => true }),
-	idempotency_key_reused => 'what it now is was not what was sent');
+	idempotency_key_reused => 'the current values, which were not the first ones');
 
-# Refused requests do not take the key.
-refuses(post($alice, 'k2', { title => '' }), invalid => 'a refused POST', errors => ['title']);
-is(replayed(post($alice, 'k2', { title => 'right' })), 'no', 'leaves its key free');
+# A refused request does not use its key.
+refuses(post($alice, 'k2', { title => '' }), invalid => 'a keyed POST without a title',
+	errors => ['title']);
+is(replayed(post($alice, 'k2', { title => 'right' })), 'no', 'a refused POST leaves its key free');
 refuses(post($alice, 'k2', { title => '' }),
-	invalid => 'nor is a taken key an excuse for a wrong body', errors => ['title']);
+	invalid => 'a wrong body with a used key', errors => ['title']);
 
-# The key is free once its task is gone.
+# A key is free once its task is deleted.
 answers($alice->delete($path), 204, 'the task is deleted');
 my $new = post($alice, 'k1', { title => 'another' });
-answers($new, 201, 'its key is free');
-is(replayed($new), 'no', 'for a new one');
-isnt($new->json->{id}, $first->json->{id}, 'with a new id');
+answers($new, 201, 'the key of a deleted task is free');
+is(replayed($new), 'no', 'the key of a deleted task is not replayed');
+isnt($new->json->{id}, $first->json->{id}, 'the key of a deleted task gets a new id');
 
 # Keys compare byte for byte, and belong to their tenant.
 my %made;
@@ -84,36 +86,38 @@ for my $key ('Key', 'key', 'KEY', 'key.', 'ke', '"key"', 'key%20', '~', '!', 'k'
 {
 	my $answer = post($alice, $key, { title => "by $key" =~ s/k{9,}/k.../r });
 	ok($answer->status == 201 && replayed($answer) eq 'no' && !$made{ $answer->json->{id} }++,
-		'its own task: ' . substr $key, 0, 20)
+		'a task of its own for the key ' . substr $key, 0, 20)
 	    or diag($answer->dump);
 }
-is(replayed(post($bob, 'Key', { title => 'by Key' })), 'no', "Bob's same key is his own");
-is(count($bob), 1, 'and so is his task');
+is(replayed(post($bob, 'Key', { title => 'by Key' })), 'no', "Bob's key is not Alice's equal one");
+is(count($bob), 1, "Bob's key created one task of his");
 
-# Not every text is a key.
+# Texts that are not a key.
 for my $key ('k' x 256, 'k' x 4000, 'a b', "a\tb", "caf\xc3\xa9", "\xff", "a\x01", "a\x7f", "\x80")
 {
 	refuses(post($alice, $key, { title => 'x' }),
-		bad_request => 'no key: ' . substr($key, 0, 20) =~
+		bad_request => 'not a key: ' . substr($key, 0, 20) =~
 		    s/[^ -~]/sprintf '\\x%02x', ord $&/ger);
 }
 is(replayed(post($alice, ' padded ', { title => 'p' })), 'no',
-	'blanks around a header are none of it');
-is(replayed(post($alice, 'padded', { title => 'p' })), 'true', 'so this is the same');
-is(replayed(post($alice, "\tpadded \t", { title => 'p' })), 'true', 'and this, with tabs');
-refuses(post($alice, "\t", { title => 'x' }), bad_request => 'a tab alone is no key');
+	'a key with blanks around it');
+is(replayed(post($alice, 'padded', { title => 'p' })), 'true',
+	'the key without the blanks is the same');
+is(replayed(post($alice, "\tpadded \t", { title => 'p' })), 'true',
+	'the key with tabs around it is the same');
+refuses(post($alice, "\t", { title => 'x' }), bad_request => 'a tab alone is not a key');
 
-# It is POST's alone.
+# Other methods ignore the header.
 my $task = $alice->task('other methods');
 answers($alice->put("/tasks/$task->{id}", { title => 'x' }, { 'Idempotency-Key' => 'Key' }), 200,
-	'PUT minds no key');
+	'PUT ignores a key');
 answers($alice->patch("/tasks/$task->{id}/complete", undef, { 'Idempotency-Key' => 'Key' }), 200,
-	'nor does PATCH');
+	'PATCH ignores a key');
 
-# Without a key each POST is a task.
+# Without a key each POST creates a task.
 my $before = count($alice);
 $alice->task('same') for 1 .. 3;
-is(count($alice), $before + 3, 'without a key each is a task');
+is(count($alice), $before + 3, 'three POSTs without a key create three tasks');
 
 # Many at once with one key: one task.
 for my $round (1 .. 8) {
@@ -137,21 +141,21 @@ for my $round (1 .. 8) {
 		    || grep({ $_->[1] eq 'no' } @of) != 1;
 		diag(explain(\@of)) if !$right;
 	}
-	ok($right, "round $round: six clients, five keys, one task each, made once");
-	is(count($carol), 5, 'and five there are');
+	ok($right, "round $round: six clients, five keys: each key creates one task, once");
+	is(count($carol), 5, "round $round: there are five tasks");
 }
 
-# Many at once with one key and different bodies: one body wins, the others are told.
+# Many at once with one key and different bodies: one succeeds, the others are refused.
 my $carol = $stack->user;
 my @result = in_parallel($stack, 6, sub ($i) {
 	my $a = post($carol->with(client => $stack->new_client), 'k', { title => "of $i" });
 	[$a->status, $a->json->{code} // 'made']
 });
 is_deeply([sort map { "@$_" } @result], ['201 made', ('422 idempotency_key_reused') x 5],
-	'six bodies, one key: one is made');
-is(count($carol), 1, 'and one there is');
+	'six bodies, one key: one is created, five are refused');
+is(count($carol), 1, 'six bodies, one key: there is one task');
 
-# Deletion and replay at once: always one or the other, never an error.
+# Deletion and replay at once: no answer is an error.
 my @codes = in_parallel($stack, 4, sub ($i) {
 	my $me = $carol->with(client => $stack->new_client);
 	return [
@@ -166,7 +170,7 @@ my @codes = in_parallel($stack, 4, sub ($i) {
 		} 1 .. 40
 	];
 });
-is_deeply([map { @$_ } @codes], [], 'made, replayed and deleted at once');
-cmp_ok(count($carol), '<=', 2, 'with at most one task of that key left');
+is_deeply([map { @$_ } @codes], [], 'created, replayed and deleted at once, without an error');
+cmp_ok(count($carol), '<=', 2, 'created, replayed and deleted at once: at most one task is left');
 
 $stack->done;

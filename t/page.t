@@ -1,9 +1,9 @@
-# Goal: the page, in a real Chromium: t/page/*.mjs, each with its own goal, on a
-# stack of their own.
+# Goal: the page works in a real Chromium. Each of t/page/*.mjs has a goal of its
+# own; all run on one private stack.
 #
 # PAGE_SCENE=conflict t/staging check t/page.t runs the scenes of that name.
-# Screenshots of the main states go to the folder "screenshots" of the stack
-# that everybody shares; with PAGE_README=1 the README's two are made anew.
+# Screenshots of the main states go to the folder "screenshots" of the shared
+# stack; PAGE_README=1 also replaces the two that the README shows.
 
 use v5.36;
 use File::Copy qw(copy);
@@ -24,7 +24,7 @@ unlink glob "$shots/*.png";
 
 sub slurp ($path) { open my $f, '<', $path or die "$path: $!"; local $/; return <$f> }
 
-# Has the issuer make tokens that live so many seconds.
+# Restarts the issuer so that its tokens live for this many seconds.
 my $lifetime = 86400;
 sub tokens ($seconds) {
 	return if $seconds == $lifetime;
@@ -35,11 +35,11 @@ sub tokens ($seconds) {
 	$stack->staging('issuer-start');
 }
 
-# What t/staging says at the end, to somebody who has only that to go by.
+# The address that t/staging prints at the end.
 my ($address) = $stack->staging('up') =~ m{browser.*:\n\n +(https://\S+)\n};
 is($address, $stack->url . '/', 't/staging up names the address of the page');
 
-# What a script may ask for, and how it is done.
+# What a script may ask for, and what is then done.
 my %do = (
 	'database stop' => sub { $stack->staging('db-stop') },
 	'database start' => sub { $stack->staging('db-start') },
@@ -78,23 +78,24 @@ for my $script (sort glob "$root/t/page/*.mjs") {
 	my $name = $script =~ s{.*/}{}r;
 	next if $name eq 'browser.mjs';
 	note($name);
-	is(play($script), 0, "$name goes to its end");
+	is(play($script), 0, "$name runs to its end");
 }
 
-# What is built is of the right types, and what others are to copy stands alone.
+# The types are right, and the file that others copy needs no other file.
 my $types = qx{cd "$frontend" && npm run --silent check 2>&1};
-is($?, 0, 'the types are right') or diag($types);
+is($?, 0, 'tsc finds no wrong type') or diag($types);
 unlike(slurp("$root/frontend/page/src/auth-fetch.ts"), qr/^(?:import|export .* from)\b/m,
-	'auth-fetch.ts needs no other file');
+	'auth-fetch.ts imports nothing');
 
-# Versions are locked, wherever they are fetched from.
+# Versions are locked, whichever registry serves them.
 my $package = JSON::PP->new->decode(slurp("$root/frontend/package.json"));
 my %wish = map { ($package->{$_} // {})->%* } grep { /dependencies/i } keys %$package;
 is_deeply([grep { $wish{$_} !~ /\A[0-9.]+\z/ } sort keys %wish], [],
-	'one version of each package, and no range');
-unlike(slurp("$root/frontend/package-lock.json"), qr{"resolved":}, 'and no registry is named');
+	'package.json names one version of each package');
+unlike(slurp("$root/frontend/package-lock.json"), qr{"resolved":},
+	'package-lock.json names no registry');
 
-# The pictures, and those among them that the README shows.
+# The pictures of the main states, and the two that the README shows.
 my @readme = slurp("$root/README.md") =~ m{"frontend/screenshots/([\w-]+)\.png"}g;
 is(scalar @readme, 2, "the README shows @readme");
 SKIP: {
@@ -109,18 +110,18 @@ if ($ENV{PAGE_README}) {
 	copy("$shots/$_.png", "$root/frontend/screenshots/$_.png") or die "$_: $!"
 	    for @readme;
 }
-ok(-s "$root/frontend/screenshots/$_.png", "$_ is there for the README") for @readme;
+ok(-s "$root/frontend/screenshots/$_.png", "the README's picture $_ exists") for @readme;
 
-# Nothing of what lets somebody in is written down.
+# No log holds a token, a password, a session or an address.
 for my $log (glob $stack->file('log/*.log')) {
 	my $name = $log =~ s{.*/}{}r;
 	my @lines = $stack->log_lines($name);
 	next if !@lines;
 	my @bad = grep { /eyJ[\w-]+\.|correct horse|session_token|\@example\.org/ } @lines;
-	ok(!@bad, "no token, password or address in $name") or diag($bad[0]);
+	ok(!@bad, "$name holds no token, password or address") or diag($bad[0]);
 }
 
-# The scripts stop the database, delete sessions and spoil tokens.
+# The scripts stop the database, delete sessions and break tokens.
 $stack->expect_log(qr/level=warning|status=503|event=database/,
     qr/nginx-error\.log: .*(?:upstream|todo-fcgi)/);
 $stack->done;

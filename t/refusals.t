@@ -1,6 +1,6 @@
-# Goal: where several things are wrong, the answer names the first in the order
-# of the contract: 404 route, 405, 401, 403, 404 malformed id, 400/413/415, 422,
-# 404 no such task, 412.
+# Goal: where several things are wrong, the answer names the first of them in the
+# order of the contract: 404 route, 405, 401, 403, 404 malformed id, 400/413/415,
+# 422, 404 no such task, 412.
 
 use v5.36;
 use FindBin;
@@ -21,7 +21,7 @@ my %bad_token = (Authorization => 'Bearer x');
 my %text = ('Content-Type' => 'text/plain');
 my $big = '{"title":"' . 'x' x 16_000 . '"}';
 
-# From the last to the first, each with all the faults that come later.
+# From the last fault to the first; each request also has all later faults.
 refuses($alice->put($there, { title => 'x' }, \%stale), precondition_failed => '412: a stale ETag');
 refuses($alice->put($none, { title => 'x' }, \%stale),
 	not_found => '404 (no such task) before 412');
@@ -48,7 +48,7 @@ refuses($alice->post("$bobs/nothing/x", '[', { %stale, %text, %no_token }),
 	not_found => '404 (no such route) before 401');
 refuses($alice->request('BREW', "$bobs/nothing"), not_found => '404 (no such route) before 405');
 
-# The same on the other routes.
+# The same order on the other routes.
 refuses($alice->post("$bobs/tasks", '[', \%text), forbidden => 'POST: 403 before 415');
 refuses($alice->post('/tasks', '{"title":1}', { 'Idempotency-Key' => "\xe9" }),
 	bad_request => 'POST: 400 of the key before 422');
@@ -70,7 +70,7 @@ refuses($alice->patch("$bobs/tasks/x/complete", '['), forbidden => 'complete: 40
 refuses($alice->get('/api/me', \%no_token), token_missing => 'me: 401');
 refuses($alice->post('/api/me', '[', \%no_token), method_not_allowed => 'me: 405 before 401');
 
-# A body beyond the limit, on each side of the program's own (nginx's comes first).
+# A body beyond the limit, straight to the program: through nginx its own 413 comes first.
 my $direct = $stack->dir ? $alice->with(client => $stack->fastcgi) : undef;
 if ($direct) {
 	refuses($direct->put($none, $big . ' ' x 1000, \%stale),
@@ -82,9 +82,9 @@ if ($direct) {
 		token_invalid => '401 before 413');
 }
 
-# Nothing of all this has left a trace.
-answers($alice->get($there), 200, 'the task is as it was',
+# No refused request has written anything.
+answers($alice->get($there), 200, 'the task is unchanged after these refusals',
 	{ map { $_ => $task->{$_} } grep { $_ ne 'etag' } keys %$task });
-is(scalar $alice->get('/tasks')->json->@*, 1, 'and alone');
+is(scalar $alice->get('/tasks')->json->@*, 1, 'no other task was created');
 
 $stack->done;

@@ -1,6 +1,6 @@
-# Goal: a request target means what it says byte for byte. Encoded slashes, dot
-# segments, empty segments, backslashes and control bytes are 400 or 404, and
-# never become another path.
+# Goal: a request target is matched byte for byte. Encoded slashes, dot segments,
+# empty segments, backslashes and control bytes are 400 or 404, and never become
+# another path.
 
 use v5.36;
 use FindBin;
@@ -10,7 +10,7 @@ use Facts;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
-# What is not below /api/ once nginx has read it is looked for among the files of the page.
+# A target that nginx normalises to one outside /api/ is looked for among the page's files.
 $stack->expect_log(qr/open\(\) "[^"]*" failed \(2: No such file/);
 my ($alice, $bob) = ($stack->user, $stack->user);
 my ($a, $b) = ($alice->id, $bob->id);
@@ -24,7 +24,7 @@ sub nowhere ($target) {
 	my $answer = $stack->of_others(sub { get($target) });
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ok($answer->status == 400 || $answer->status == 404,
-		'nowhere: ' . $target =~ s/[^ -~]/sprintf '\\x%02x', ord $&/ger)
+		'400 or 404: ' . $target =~ s/[^ -~]/sprintf '\\x%02x', ord $&/ger)
 	    or diag($answer->dump);
 }
 
@@ -55,7 +55,7 @@ for my $dot ('.', '%2e', '%2E') {
 	    "/api/$a/tasks/$dot/$hers", "/api/$dot/tasks", "/api/$a/tasks/$hers/$dot/complete";
 }
 
-# Nor do they become a path of somebody else: the page, or Better Auth.
+# The same for the paths of the page and of Better Auth.
 nowhere($_)
     for '/api/x/../..', "/api/$a/tasks/../../../", '/api/../', '/x/..', '/./', '/%2e', '/.', '/..',
     '/%2E%2e/', '/x%2F..%2F', '/..%2f',
@@ -64,9 +64,9 @@ nowhere($_)
     '/api//auth/ok', '/api/auth//ok', '//api/auth/ok', '//', '/x//', '/x/..?y', '/%5c', '/x%5C..',
     '/api/auth/%5C';
 isnt($stack->of_others(sub { get("/?x=/../%2f//&y=..") })->status, 400,
-	'what the query holds is nobody\'s path there either');
+	'slashes and dots in the query of the page');
 $stack->of_others(sub {
-	unlike(get($_)->body, qr/\A<!doctype/i, "not the page: $_")
+	unlike(get($_)->body, qr/\A<!doctype/i, "$_ is not the page")
 	    for '/...', '/.x', '/x../'
 });
 
@@ -88,7 +88,7 @@ nowhere($_) for map {
 nowhere($_) for map { "/api/$a$_/tasks" } '%', '%2', '%zz', '%2g', '%%', '%u0041', '%-1';
 nowhere("/api/$a/tasks\x01"), nowhere("/api/$a\x7f/tasks"), nowhere("/api/$a\t/tasks");
 
-# Segments that are no parameters are matched as sent.
+# Fixed segments are matched as sent, without decoding.
 nowhere($_)
     for "/%61pi/$a/tasks", "/api/$a/%74asks", "/api/$a/task%73", '/api/m%65', '/api/%6d%65',
     '/%68ealthz', '/health%7a',
@@ -103,7 +103,7 @@ refuses(get($_), not_found => $_)
     "/api/$a/tasks/$hers;x", "/api/me;x", "/api/$a/tasks,", "/api/$a/tasks%20",
     "/api/$a/tasks%3Flimit=1";
 
-# Malformed task ids are 404, and so are those that only look alike.
+# Malformed task ids are 404, and so are other spellings of a right one.
 my $foreign = get("/api/$a/tasks/$his");
 refuses(get("/api/$a/tasks/$_"), not_found => "id $_")
     for uc $hers, substr($hers, 0, -1), "${hers}0", "{$hers}", "urn:uuid:$hers",
@@ -113,39 +113,41 @@ refuses(get("/api/$a/tasks/$_"), not_found => "id $_")
     $hers =~ s/-7/-4/r, 'x' x 3000,
     $hers =~ s/-([0-9a-f]{4})-/-$1 /r =~ s/ /%2D%2D/r;
 
-# Queries and fragments do not move the path.
+# A query does not change the path.
 answers(get("/api/$a/tasks?x=/../../$b/tasks"), 200, 'a path in the query');
 answers(get("/api/$a/tasks?"), 200, 'an empty query');
 answers(get("/api/$a/tasks?limit=1?x"), 422, 'a second question mark is part of the value');
-answers(get("/api/me?%00&\\&//&..&%zz"), 200, 'what the query holds is nobody\'s path');
+answers(get("/api/me?%00&\\&//&..&%zz"), 200, 'control bytes and dots in the query');
 is_deeply([map { $_->{user_id} } get("/api/$a/tasks?/api/$b/tasks")->json->@*], [$a],
-	'nor anybody\'s tasks');
+	"another tenant's path in the query lists no task of another tenant");
 
 # The absolute form is the same target; another host in it changes nothing.
 for my $authority ($client->authority, 'evil.example') {
 	my $answer = $stack->of_others(sub { get("https://$authority/api/$a/tasks") });
-	ok(            $answer->status == 200 && $answer->json->[0]{user_id} eq $a
-		    || $answer->status == 400
-		    || $answer->status == 421,
-		"the absolute form, of $authority"
-	) or diag($answer->dump);
+	my $own = $answer->status == 200 && $answer->json->[0]{user_id} eq $a;
+	ok($own || $answer->status == 400 || $answer->status == 421,
+	    "the absolute form, with the host $authority") or diag($answer->dump);
 	my $other = $stack->of_others(sub { get("https://$authority/api/$b/tasks") });
-	ok($other->status == 403 || $other->status == 400, 'Bob\'s is not let in that way')
+	ok($other->status == 403 || $other->status == 400,
+		"the absolute form of Bob's path, with the host $authority")
 	    or diag($other->dump);
 }
 
-# What is no request at all is nginx's 400, and our shape.
-for (["no slash" => "GET api/me HTTP/1.1"], ['a blank in the target' => "GET /api/me x HTTP/1.1"],
-	['NUL in the target' => "GET /api/\0me HTTP/1.1"], ['no target' => 'GET  HTTP/1.1']) {
+# What is not a request at all is 400 by nginx, in the shape of the contract.
+for (
+	['a target without a slash' => "GET api/me HTTP/1.1"],
+	['a blank in the target' => "GET /api/me x HTTP/1.1"],
+	['NUL in the target' => "GET /api/\0me HTTP/1.1"], ['no target' => 'GET  HTTP/1.1'])
+{
 	my $answer = $client->raw("$_->[1]\r\nHost: " . $client->authority . "\r\n\r\n");
 	refuses($answer, bad_request => $_->[0]);
 }
-refuses($client->raw("GET /api/me HTTP/1.1\r\n\r\n"), bad_request => 'no Host');
+refuses($client->raw("GET /api/me HTTP/1.1\r\n\r\n"), bad_request => 'no Host header');
 refuses($client->raw("GET /api/me HTTP/1.1\r\nHost: @{[$client->authority]}\r\nX: a\0b\r\n\r\n"),
 	bad_request => 'NUL in a header');
 refuses(get('/api/' . 'x' x 9000), bad_request => 'a target of 9,000 bytes');
 
-# The same over FastCGI, where no nginx has had its say.
+# The same over FastCGI, without nginx in between.
 my $direct = $alice->with(client => $stack->fastcgi);
 sub deep ($target) { $direct->{client}->send('GET', $target, \@bearer) }
 my $wrong = 0;
@@ -166,7 +168,7 @@ for my $target (
 	$wrong++;
 	diag($answer->dump);
 }
-is($wrong, 0, 'over FastCGI too');
-is($foreign->status, 404, 'and Bob\'s task was not found all the while');
+is($wrong, 0, 'over FastCGI every such target is 400, 404 or 403');
+is($foreign->status, 404, "Bob's task id under Alice's path");
 
 $stack->done;

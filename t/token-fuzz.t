@@ -1,6 +1,7 @@
-# Goal: of 20,000 random mutations of a right token none is taken, none is a 5xx
-# and the unmodified one is always taken; mutations that are rightly signed again
-# are whom they name.
+# Goal: 20,000 random mutations of a right token are all 401, and the unmodified
+# token is always accepted. A mutated token with a right signature is 401, or the
+# user whom sub and user_id both name.
+#
 # FUZZ_SEED repeats a run, FUZZ_COUNT makes it longer.
 
 use v5.36;
@@ -29,7 +30,7 @@ my @bobs = split /\./, $bob->token;
 sub any { $_[rand @_] }
 sub place ($text) { int rand length $text }
 
-# What a header line can carry: all but NUL, CR and LF.
+# A byte that a header line can hold: any except NUL, CR and LF.
 sub byte { my $b = 1 + int rand 255; $b = 65 if $b == 10 || $b == 13; chr $b }
 
 my @mutations = (
@@ -54,12 +55,8 @@ my @mutations = (
 		substr $t, $j, 1, $c;
 		$t
 	},
-	sub ($t) {
-		join '.', map { rand() < .5 ? $parts[$_] : $bobs[$_] } 0 .. 2
-	},
-	sub ($t) {
-		join '.', map { $parts[rand 3] } 1 .. 1 + rand 4
-	},
+	sub ($t) { join '.', map { rand() < .5 ? $parts[$_] : $bobs[$_] } 0 .. 2 },
+	sub ($t) { join '.', map { $parts[rand 3] } 1 .. 1 + rand 4 },
 	sub ($t) {
 		my @p = @parts;
 		my $d = unb64u($p[my $i = int rand 3]);
@@ -96,7 +93,7 @@ my @mutations = (
 	sub ($t) { join '', map { byte() } 1 .. 1 + rand 200 },
 );
 
-# What nginx takes as a header line; beyond it the 400 is nginx's own.
+# The longest value that nginx accepts in a header line.
 use constant LINE => 8000;
 
 sub mutate {
@@ -109,6 +106,8 @@ sub mutate {
 	return $token eq $good || $token eq $bob->token ? mutate() : $token;
 }
 
+sub me_with ($token) { ['GET', '/api/me', { Authorization => "Bearer $token" }] }
+
 my @groups;
 my $left = $count;
 my ($unmodified, %status) = (0);
@@ -116,8 +115,7 @@ while ($left > 0) {
 	my @tokens = map { mutate() } 1 .. ($left < 60 ? $left : 60);
 	$left -= @tokens;
 	splice @tokens, rand @tokens, 0, $good;
-	my @answers = $alice->pipeline(map {
-		['GET', '/api/me', { Authorization => "Bearer $_" }] } @tokens);
+	my @answers = $alice->pipeline(map { me_with($_) } @tokens);
 	for my $i (0 .. $#tokens) {
 		my $status = $answers[$i]->status;
 		if ($tokens[$i] eq $good) { $unmodified += $status == 200; next }
@@ -128,10 +126,10 @@ while ($left > 0) {
 	push @groups, scalar @answers;
 }
 is_deeply(\%status, { 401 => $count }, "$count mutations are 401 (FUZZ_SEED=$seed)");
-is($unmodified, scalar @groups, 'the unmodified one is 200 each time');
+is($unmodified, scalar @groups, 'the unmodified token is 200 each time');
 
-# Rightly signed again: header and payload then count by what they say. Whatever
-# is taken is whom sub and user_id both name, and what is not is 401.
+# Mutations with a right signature. An accepted token names the same user in sub
+# and user_id, and the answer is for that user; all others are 401.
 my ($who, $odd, $n) = (0, 0, int($count / 5));
 my $json = JSON::PP->new->utf8;
 %status = ();
@@ -141,29 +139,27 @@ sub named ($payload) {
 	return $claims->{sub} eq $claims->{user_id} ? $claims->{sub} : undef;
 }
 
+# A header and a payload of the right token, with one or two places changed.
+sub mutated_parts {
+	my ($h, $p) = map { unb64u($_) } @parts[0, 1];
+	for (1 .. 1 + rand 2) {
+		my $text = rand() < .2 ? \$h : \$p;
+		my $copied = substr $$text, place($$text), 1 + rand 9;
+		my $new = any('', '"', ',', ':', '{', '}', '[', '\\', '\u0000', '0', ' ', '.', 'e',
+		    "\0", "\xff", chr rand 256, $copied);
+		substr $$text, place($$text), any(0, 1, 1, 1, 2), $new;
+	}
+	return $h, $p;
+}
+
 for (1 .. $n / 50) {
-	my @payloads;
-	my @answers = $alice->pipeline(
-		map {
-			my ($h, $p) = map { unb64u($_) } @parts[0, 1];
-			for (1 .. 1 + rand 2) {
-				my $text = rand() < .2 ? \$h : \$p;
-				my $i = place($$text);
-				substr $$text, $i, any(0, 1, 1, 1, 2), any(
-					'', '"', ',', ':', '{', '}', '[', '\\', '\u0000', '0', ' ',
-					'.', 'e', "\0", "\xff", chr rand 256,
-					substr($$text, place($$text), 1 + rand 9));
-			}
-			push @payloads, $p;
-			[
-				'GET',
-				'/api/me',
-				{
-					Authorization => 'Bearer '
-					    . Token::sign(b64u($h), b64u($p), $stack->secret)
-				}
-			]
-		} 1 .. 50);
+	my (@tokens, @payloads);
+	for (1 .. 50) {
+		my ($h, $p) = mutated_parts();
+		push @payloads, $p;
+		push @tokens, Token::sign(b64u($h), b64u($p), $stack->secret);
+	}
+	my @answers = $alice->pipeline(map { me_with($_) } @tokens);
 	for my $i (0 .. $#answers) {
 		my $answer = $answers[$i];
 		$status{ $answer->status }++;
@@ -174,8 +170,9 @@ for (1 .. $n / 50) {
 		    if !defined $named || $answer->json->{user_id} ne $named;
 	}
 }
-is($odd, 0, "$n mutations signed again are 200 or 401");
-is($who, 0, 'and each taken is whom sub and user_id name');
-ok($status{200} && $status{401}, 'some are taken, some are not');
+is($odd, 0, "$n mutations with a right signature are 200 or 401");
+is($who, 0, 'each accepted mutation is the user whom sub and user_id name');
+ok($status{200} && $status{401},
+	'some mutations with a right signature are accepted, some are not');
 
 $stack->done;

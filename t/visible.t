@@ -1,5 +1,5 @@
-# Goal: a title has something to see in it, by Unicode's properties over every
-# code point, and the program, its contract and the page agree on which those are.
+# Goal: a title has a visible character. Which code points are invisible follows
+# from Unicode's properties; the program, openapi.yaml and the page agree on them.
 
 use v5.36;
 use FindBin;
@@ -22,42 +22,48 @@ sub title ($text) {
 }
 sub names (@points) { join ' ', map { sprintf 'U+%04X', $_ } grep { defined } @points[0 .. 9] }
 
-# The table is of version 14.0.0, as this Perl's; no surrogate is in any text.
-is(Unicode::UCD::UnicodeVersion(), '14.0.0', "Perl's Unicode");
+# The program's table and this Perl have Unicode 14.0.0. A text holds no surrogates.
+is(Unicode::UCD::UnicodeVersion(), '14.0.0', 'the version of Unicode of this Perl');
 my @point = grep { $_ < 0xD800 || $_ > 0xDFFF } 0 .. 0x10FFFF;
 my %wanted = map { $_ => 1 } grep { chr =~ $blank } @point;
-cmp_ok(keys %wanted, '>', 4000, 'code points that nobody sees: ' . keys %wanted);
+cmp_ok(keys %wanted, '>', 4000, 'invisible code points: ' . keys %wanted);
 
 my $program = "$stack->{build}/t/unit/invisible";
 SKIP: {
 	skip "no $program: make check builds it", 2 if !-x $program;
 	my @range = map { [map { hex } split] } qx{"$program"};
 	my %has = map { $_ => 1 } map { $_->[0] .. $_->[1] } @range;
-	is(names(grep { $wanted{$_} && !$has{$_} } @point), '', 'the program sees none of them');
-	is(names(grep { $has{$_} && !$wanted{$_} } @point), '', 'and sees all others');
+	is(names(grep { $wanted{$_} && !$has{$_} } @point), '',
+		'the program lists every invisible code point');
+	is(names(grep { $has{$_} && !$wanted{$_} } @point), '',
+		'the program lists no visible code point');
 }
 
-# The rules of the contract and of the page are patterns that Perl can read, but for \u.
+# openapi.yaml and the page have patterns; Perl reads them once \u is \x.
 my ($pattern) = slurp('openapi.yaml') =~ /^    Title:\n.*?^      pattern: '(.*?)'$/ms
     or die 'openapi.yaml: no pattern of Title';
 my $contract = $pattern =~ s/\\u([0-9a-f]{4})/\\x{$1}/gr;
-is(names(grep { $_ <= 0xFFFF && (chr =~ /$contract/) == defined $wanted{$_} } @point), '',
-    "openapi.yaml's pattern agrees up to U+FFFF");
-is(names(grep { $_ > 0xFFFF && chr !~ /$contract/ } @point), '', 'and allows all beyond');
+is(
+	names(grep { $_ <= 0xFFFF && (chr =~ /$contract/) == defined $wanted{$_} } @point), '',
+	'the pattern in openapi.yaml agrees up to U+FFFF');
+is(names(grep { $_ > 0xFFFF && chr !~ /$contract/ } @point), '',
+	'the pattern in openapi.yaml allows all code points beyond U+FFFF');
 ($pattern) = slurp('frontend/page/src/task-api.ts') =~ m{^const blank = /(.*?)/u;$}m
     or die 'task-api.ts: no pattern of a blank title';
 my $page = $pattern =~ s/\\u([0-9a-f]{4})/\\x{$1}/gr;
-is(names(grep { (chr =~ /$page/) != defined $wanted{$_} } @point), '', "the page's rule agrees");
+is(names(grep { (chr =~ /$page/) != defined $wanted{$_} } @point), '',
+	'the pattern of the page agrees');
 
-# And so it is from outside: all that nobody sees, as many to a title as it holds.
+# The API refuses titles of invisible code points, 200 to a title.
 my @blank = sort { $a <=> $b } keys %wanted;
 my $path = '/tasks/' . $alice->task('seen')->{id};
 while (my @some = splice @blank, 0, 200) {
 	my $text = join '', map { chr } @some;
-	my $name = sprintf '%d from U+%04X on', scalar @some, $some[0];
-	refuses($alice->post('/tasks', title($text)), invalid => $name, errors => ['title']);
-	refuses($alice->put($path, title($text)), invalid => 'PUT', errors => ['title']);
-	refuses($alice->patch($path, title($text)), invalid => 'PATCH', errors => ['title']);
+	my $name = sprintf '%d invisible code points from U+%04X on', scalar @some, $some[0];
+	refuses($alice->post('/tasks', title($text)), invalid => "POST: $name",
+		errors => ['title']);
+	refuses($alice->put($path, title($text)), invalid => "PUT: $name", errors => ['title']);
+	refuses($alice->patch($path, title($text)), invalid => "PATCH: $name", errors => ['title']);
 }
 for my $alone (0xAD, 0x34F, 0x61C, 0x115F, 0x180B, 0x200B, 0x202E, 0x2060, 0x2800, 0x3164, 0xFE0F,
     0xFEFF, 0xFFA0, 0x1D173, 0xE0001) {
@@ -67,11 +73,12 @@ for my $alone (0xAD, 0x34F, 0x61C, 0x115F, 0x180B, 0x200B, 0x202E, 0x2060, 0x280
 for my $seen ('x', '.', "\x{301}", "\x{2801}", "\x{1F468}", "\x{E000}") {
 	my $text = "\x{200B}\x{3164}$seen\x{2800} ";
 	my $made = $alice->post('/tasks', title($text));
-	answers($made, 201, sprintf 'U+%04X among them is enough', ord $seen);
-	is($made->json->{title}, $text, 'and the title is kept as sent');
+	answers($made, 201, sprintf 'a title with the visible U+%04X', ord $seen);
+	is($made->json->{title}, $text,
+		sprintf 'a title with the visible U+%04X comes back as sent', ord $seen);
 }
 is_task($alice->patch($path, { description => "\x{200B}" }), { description => "\x{200B}" },
-    'a description may be blank');
-is($alice->get($path)->json->{title}, 'seen', 'and no write that was refused has left anything');
+    'a description may be invisible');
+is($alice->get($path)->json->{title}, 'seen', 'refused writes wrote nothing');
 
 $stack->done;

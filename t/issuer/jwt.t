@@ -1,5 +1,5 @@
-# Goal: issuer/jwt.js, which others copy, says at the start what is wrong with its
-# options, and not with each token.
+# Goal: issuer/jwt.js, which others copy, names a wrong option when it is started,
+# not at the first token.
 
 use v5.36;
 use FindBin;
@@ -10,9 +10,9 @@ use Stack;
 
 my $stack = Stack->new;
 my $frontend = $stack->frontend;
-plan skip_all => 'Better Auth is not here' if !defined $frontend;
+plan skip_all => 'Better Auth is not installed' if !defined $frontend;
 
-# What todoJwt() throws for options, which are JavaScript; '' if nothing.
+# The error that todoJwt() throws for options, which are JavaScript; '' for none.
 sub thrown ($options) {
 	local $ENV{OPTIONS} = $options;
 	my $script = q{
@@ -26,11 +26,11 @@ sub thrown ($options) {
 
 my $others = 'issuer: "https://a", audience: "https://a"';
 my $right = qq{secret: "x".repeat(32), $others};
-is(thrown("{ $_ }"), '', "right: $_")
+is(thrown("{ $_ }"), '', "accepted: $_")
     for $right, "$right, lifetime: 1", "$right, lifetime: 86400", "$right, kid: 0",
     "$right, kid: 'a'",
     qq{secret: "\\u00e9".repeat(16), $others};
-like(thrown("{ $_->[1] }"), qr/\ATypeError: todoJwt: $_->[0] must be [^\n]*\z/, "wrong: $_->[1]")
+like(thrown("{ $_->[1] }"), qr/\ATypeError: todoJwt: $_->[0] must be [^\n]*\z/, "refused: $_->[1]")
     for [secret => $others], [secret => "secret: undefined, $others"],
     [secret => "secret: null, $others"],
     [secret => qq{secret: "x".repeat(31), $others}],
@@ -43,7 +43,8 @@ like(thrown("{ $_->[1] }"), qr/\ATypeError: todoJwt: $_->[0] must be [^\n]*\z/, 
     (map { [lifetime => "$right, lifetime: $_"] } '0', '-1', '86401', '1.5', 'NaN', '"60"', 'null',
     '1n'),
     [kid => "$right, kid: {}"], [kid => "$right, kid: 1.5"], [kid => "$right, kid: ''"];
-like(thrown('undefined'), qr/\ATypeError: todoJwt: secret/, 'wrong: no options at all');
-unlike(thrown(qq{ { secret: "s3cret", $others } }), qr/s3cret/, 'the secret is not in the message');
+like(thrown('undefined'), qr/\ATypeError: todoJwt: secret/, 'refused: no options at all');
+unlike(thrown(qq{ { secret: "s3cret", $others } }), qr/s3cret/,
+	'an error message does not hold the secret');
 
 $stack->done;

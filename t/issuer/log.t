@@ -1,5 +1,5 @@
-# Goal: no log ends the issuer, stops it or fills its memory, whatever becomes of its
-# standard error; nor does an error that belongs to no request.
+# Goal: no log ends the issuer, stops it or fills its memory, whatever happens to its
+# standard error; an error that belongs to no request does not either.
 
 use v5.36;
 use Fcntl;
@@ -19,7 +19,7 @@ use constant { F_SETPIPE_SZ => 1031 };
 
 my $stack = Stack->new(inside => 1);
 my $frontend = $stack->frontend;
-plan skip_all => 'Better Auth is not here' if !defined $frontend;
+plan skip_all => 'Better Auth is not installed' if !defined $frontend;
 my $tmp = File::Temp->newdir;
 my $count = 0;
 
@@ -33,41 +33,44 @@ package One {
 		my $self = bless { path => "$tmp/" . ++$count . '.sock', err => $err }, $class;
 		$self->{pid} = fork // die $!;
 		if (!$self->{pid}) {
-			open STDOUT, '>', '/dev/null';
+			open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
 			if ($err) { POSIX::dup2(fileno $err, 2) } else { POSIX::close(2) }
 			chdir $stack->dir;
 			%ENV = (PATH => $ENV{PATH}, NODE_OPTIONS => $o{options} // '');
-			{ exec 'sh', '-c',
-			    ($o{before} // ':')
+			my $command = ($o{before} // ':')
 			    . '; set -a; . "$0"; ISSUER_SOCKET=$2 ISSUER_RATE_LIMIT=off;'
-			    . ' exec "$1/node" "$1/issuer/main.js"',
-			    $stack->file('etc/settings.env'), $frontend, $self->{path} };
+			    . ' exec "$1/node" "$1/issuer/main.js"';
+			my $settings = $stack->file('etc/settings.env');
+			{ exec 'sh', '-c', $command, $settings, $frontend, $self->{path} }
 			POSIX::_exit(127);
 		}
 		return $self;
 	}
 
 	# True once it answers: its socket is there before it takes TERM.
-	sub ready ($self) { Facts::poll(sub { $self->answers || $self->ended },
-	    'it answers') && !$self->ended }
-	sub answers ($self) {
-		return -S $self->{path} && eval {
-			Issuer->at($self->{path}, $self->{pid})->send('GET', '/api/auth/ok')
-			    ->status == 200;
-		};
+	sub ready ($self) {
+		Facts::poll(sub { $self->answers || $self->ended }, 'the issuer answers');
+		return !$self->ended;
 	}
-	sub ended ($self) { $self->{ended} ||= waitpid($self->{pid},
-	    POSIX::WNOHANG) > 0 ? "status $?" : undef }
+	sub answers ($self) {
+		return 0 if !-S $self->{path};
+		my $issuer = Issuer->at($self->{path}, $self->{pid});
+		return eval { $issuer->send('GET', '/api/auth/ok')->status == 200 };
+	}
+	sub ended ($self) {
+		$self->{ended} ||= "status $?" if waitpid($self->{pid}, POSIX::WNOHANG) > 0;
+		return $self->{ended};
+	}
 
-	# Has it write so many lines: each is a request from an origin that is not ours.
+	# Makes it log this many lines: each is a request from a foreign origin.
 	sub complain ($self, $times) {
 		my $client = Issuer->at($self->{path}, $self->{pid});
+		my @request = ('POST', '/api/auth/sign-in/email',
+		    [[Origin => 'https://evil.example'], ['Content-Type' => 'application/json']],
+		    '{"email":"a@example.com","password":"x"}');
 		my %status;
 		for (1 .. $times) {
-			my $answer = eval { $client->send('POST', '/api/auth/sign-in/email',
-			    [[Origin => 'https://evil.example'],
-			    ['Content-Type' => 'application/json']],
-			    '{"email":"a@example.com","password":"x"}') };
+			my $answer = eval { $client->send(@request) };
 			$status{ $answer ? $answer->status : 'no answer' }++;
 			last if !$answer;
 		}
@@ -80,22 +83,29 @@ package One {
 		my $left = 800;
 		select undef, undef, undef, 0.01 while !$self->ended && $left--;
 		my $in_time = $self->ended;
-		if (!$in_time) { kill KILL => $self->{pid}; waitpid $self->{pid},
-		    0; $self->{ended} = 1 }
+		$self->kill_it if !$in_time;
 		return $in_time;
 	}
-	sub DESTROY ($self) { return
-	    if $self->{ended}; kill KILL => $self->{pid}; waitpid $self->{pid}, 0 }
+	sub kill_it ($self) {
+		kill KILL => $self->{pid};
+		waitpid $self->{pid}, 0;
+		$self->{ended} = 1;
+	}
+	sub DESTROY ($self) { $self->kill_it if !$self->{ended} }
 }
 
-# Starts, answers and stops as if there were a log.
+# The issuer starts, answers and stops, whatever its standard error is.
 sub goes_on ($name, $err, $meanwhile = sub { }) {
 	my $one = One->start($err);
-	if (!ok($one->ready, "$name: it starts")) { return $one }
+	if (!ok($one->ready, "$name: the issuer starts")) {
+		diag("the issuer has ended: $one->{ended}");
+		return $one;
+	}
 	$meanwhile->($one);
-	is_deeply($one->complain(50), { 403 => 50 }, "$name: what would be logged is answered");
-	is($one->ended, undef, "$name: it goes on");
-	is($one->stop, 'status 0', "$name: and stops when it is told to");
+	is_deeply($one->complain(50), { 403 => 50 },
+		"$name: requests that are logged are answered");
+	is($one->ended, undef, "$name: the issuer goes on");
+	is($one->stop, 'status 0', "$name: the issuer stops at TERM");
 	return $one;
 }
 sub lines ($file) { open my $f, '<', $file or die $!; return <$f> }
@@ -121,39 +131,48 @@ goes_on('/dev/null', $null);
 open my $file, '>>', "$tmp/log" or die $!;
 goes_on('a file', $file);
 my @lines = lines("$tmp/log");
-is(scalar(grep { /event=better_auth .*Invalid origin/ } @lines), 50, 'a file: each is in it');
-is(scalar(grep { /event=(?:ready|stop)/ } @lines), 2, 'with the start and the stop');
+is(scalar(grep { /event=better_auth .*Invalid origin/ } @lines), 50,
+	'a file: each request is in the log');
+is(scalar(grep { /event=(?:ready|stop)/ } @lines), 2,
+	'a file: the start and the stop are in the log');
 
 SKIP: {
 	mkdir "$tmp/disk";
 	skip 'no disk can be mounted here', 6 if system 'mount', '-t', 'tmpfs', '-o',
 	    'size=4k,nr_inodes=8', 'none', "$tmp/disk";
 	open my $small, '>>', "$tmp/disk/log" or die $!;
-	goes_on('a file on a disk that gets full', $small, sub ($one) {
-		is_deeply($one->complain(50), { 403 => 50 }, 'it fills the disk');
-		is(-s "$tmp/disk/log", 4096, 'the disk is full');
-	});
+	goes_on('a file on a disk that gets full',
+		$small,
+		sub ($one) {
+			is_deeply($one->complain(50), { 403 => 50 },
+				'requests that fill the disk are answered');
+			is(-s "$tmp/disk/log", 4096, 'the disk is full');
+		});
 	close $small;
 	system 'umount', '-l', "$tmp/disk";
 }
 
-# Nobody reads, and nobody goes away. What waits is bounded, and what was lost is told.
+# Nobody reads, and the other end stays open: the lines that wait are bounded, and the
+# lost ones are counted in the log.
 for my $kind ('pipe', 'socket') {
 	my ($in, $out);
-	if ($kind eq 'pipe') { pipe($in, $out) or die $!; fcntl($out, F_SETPIPE_SZ,
-	    4096) or die $! }
-	else { socketpair($in, $out, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die $! }
+	if ($kind eq 'pipe') {
+		pipe($in, $out) or die $!;
+		fcntl($out, F_SETPIPE_SZ, 4096) or die $!;
+	} else { socketpair($in, $out, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die $!;
+	}
 	my $one = One->start($out);
 	close $out;
 	delete $one->{err};
-	ok($one->ready, "a stuck $kind: it starts");
+	ok($one->ready, "a stuck $kind: the issuer starts");
 	my $many = 1500;
-	is_deeply($one->complain($many), { 403 => $many }, "a stuck $kind: all are answered");
+	is_deeply($one->complain($many), { 403 => $many },
+		"a stuck $kind: all requests are answered");
 	fcntl $in, F_SETFL, O_NONBLOCK;
 	my $text = '';
 	my $drain = sub { 1 while sysread $in, $text, 65536, length $text };
 	my $until = time + 15;
-	# All that waits has come once a line of a later request has come whole.
+	# Once a later line has come whole, all waiting lines have come.
 	my $told;
 	until ($told || time > $until) {
 		$one->complain(1);
@@ -162,19 +181,19 @@ for my $kind ('pipe', 'socket') {
 		($told) = $text =~ /event=log_lost lines=(\d+)\n.*Invalid origin[^\n]*\n/s;
 		select undef, undef, undef, 0.01;
 	}
-	ok($told, "a stuck $kind: that lines were lost is told once somebody reads");
+	ok($told, "a stuck $kind: the log has the number of lost lines once somebody reads");
 	my $came = () = $text
 	    =~ /^time=\S+ level=warning event=better_auth message="Invalid origin[^\n]*$/mg;
 	is($came + ($told // 0), $many,
-	    "a stuck $kind: $came lines came, and all others are counted");
-	cmp_ok($came, '<', 1300, "a stuck $kind: what waited was bounded");
+	    "a stuck $kind: $came lines came, and all others are counted as lost");
+	cmp_ok($came, '<', 1300, "a stuck $kind: the number of waiting lines was bounded");
 	$one->complain(1500);
-	is($one->stop, 'status 0', "a stuck $kind: it stops when it is told to");
+	is($one->stop, 'status 0', "a stuck $kind: the issuer stops at TERM");
 }
 
 # --- signals ------------------------------------------------------------------
 
-# Ports that the process listens on, which is none: it has its socket.
+# The TCP ports that a process listens on.
 sub ports ($pid) {
 	my %inode =
 	    map { (readlink) =~ /\Asocket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
@@ -188,29 +207,29 @@ sub has_begun ($pid) {
 }
 for my $round (1 .. 3) {
 	my $one = One->start($null);
-	poll { has_begun($one->{pid}) } 'it takes signals';
+	poll { has_begun($one->{pid}) } 'the issuer has its signal handlers';
 	my $sent = 0;
 	until ($sent > 20 && -S $one->{path} || $one->ended || $sent > 2000) {
 		kill +(qw(HUP USR1 USR2))[$sent++ % 3] => $one->{pid};
 		select undef, undef, undef, rand 0.02;
 	}
-	ok($one->ready, "$sent HUPs, USR1s and USR2s while it starts: it starts");
+	ok($one->ready, "$sent signals (HUP, USR1, USR2) do not stop a start");
 	kill $_ => $one->{pid} for qw(HUP USR1 USR2) x 5;
-	is_deeply($one->complain(5), { 403 => 5 }, 'and goes on');
-	is_deeply([ports($one->{pid})], [], 'and opens no debugger');
-	is($one->stop, 'status 0', 'until TERM');
+	is_deeply($one->complain(5), { 403 => 5 }, 'the issuer answers after these signals');
+	is_deeply([ports($one->{pid})], [], 'these signals open no debugger port');
+	is($one->stop, 'status 0', 'the issuer stops at TERM after these signals');
 }
 
-# --- what belongs to no request ---------------------------------------------
+# --- errors outside of requests ----------------------------------------------
 
-# A timer and a promise that fail again and again, once the file "begin" is there.
+# A timer and a promise of foreign code that fail again and again, once the file is there.
 open my $strays, '>>', "$tmp/strays" or die $!;
 open my $stray, '>', "$tmp/stray.mjs" or die $!;
 print {$stray} <<"END";
 import { existsSync } from "node:fs";
 let n = 0;
 setInterval(() => {
-	if (!existsSync("$tmp/begin"))
+	if (!existsSync("$tmp/fail"))
 		return;
 	Promise.reject(new Error("a-stray-promise"));
 	throw n++ % 2 ? Object.create(null) : new Error("a-stray-timer");
@@ -218,25 +237,28 @@ setInterval(() => {
 END
 close $stray;
 my $one = One->start($strays, options => "--import=$tmp/stray.mjs");
-ok($one->ready, 'it starts with code that will fail');
-open my $begin, '>', "$tmp/begin" or die $!;
-close $begin;
-ok(poll(sub { my $text = join '',
-    lines("$tmp/strays"); $text =~ /unhandledRejection reason=a-stray-promise/ && $text
-    =~ /uncaughtException reason=a-stray-timer/ && $text =~ /uncaughtException reason=object/ },
-    'strays are logged'), 'that code fails, which is logged');
-is_deeply($one->complain(50), { 403 => 50 }, 'all are answered nevertheless');
-is($one->stop, 'status 0', 'and it stops when it is told to');
+ok($one->ready, 'the issuer starts with code that will fail');
+open my $fail, '>', "$tmp/fail" or die $!;
+close $fail;
+sub strays_logged () {
+	my $text = join '', lines("$tmp/strays");
+	return $text =~ /unhandledRejection reason=a-stray-promise/
+	    && $text =~ /uncaughtException reason=a-stray-timer/
+	    && $text =~ /uncaughtException reason=object/;
+}
+ok(poll(\&strays_logged, 'strays are logged'), 'failures outside of requests are logged');
+is_deeply($one->complain(50), { 403 => 50 }, 'requests are answered beside these failures');
+is($one->stop, 'status 0', 'the issuer stops at TERM after these failures');
 
-# More connections than it has descriptors for.
+# More connections than the issuer has descriptors.
 open my $few, '>>', "$tmp/few" or die $!;
 $one = One->start($few, before => 'ulimit -n 60');
-ok($one->ready, 'it starts with 60 descriptors');
+ok($one->ready, 'the issuer starts with 60 descriptors');
 my @idle = map { IO::Socket::UNIX->new(Peer => $one->{path}, Type => SOCK_STREAM) } 1 .. 200;
-is($one->ended, undef, '200 connections do not end it');
+is($one->ended, undef, '200 connections do not end the issuer');
 close $_ for grep { defined } @idle;
-ok(poll(sub { ($one->complain(1)->{403} // 0) == 1 }, 'it answers again'),
-    'and it answers once they are gone');
-is($one->stop, 'status 0', 'and stops when it is told to');
+ok(poll(sub { ($one->complain(1)->{403} // 0) == 1 }, 'the issuer answers again'),
+    'the issuer answers once these connections are gone');
+is($one->stop, 'status 0', 'the issuer stops at TERM after these connections');
 
 $stack->done;

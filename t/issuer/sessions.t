@@ -1,35 +1,27 @@
-# Goal: of several session cookies the good one counts, and sessions that have ended
-# do not stay.
+# Goal: of several session cookies the valid one counts, and sessions that have ended
+# are deleted.
 
 use v5.36;
 use FindBin;
 use IO::Handle;
 use IPC::Open2;
 use lib "$FindBin::Bin/../lib";
-use JSON::PP ();
 use Test::More;
+use BetterAuth;
 use Facts;
 use Stack;
 
 my $stack = Stack->new(private => 1, issuer => 1);
-my $client = $stack->client;
-my $JSON = JSON::PP->new->utf8->canonical;
-my %ann = (name => 'Ann', email => lc($stack->tag) . '@example.com',
-    password => 'correct horse battery staple');
+my $auth = BetterAuth->new($stack);
+my %ann = $auth->account('Ann');
 
 sub auth ($method, $path, $cookie = undef, $body = undef) {
-	return $stack->of_others(sub {
-		$client->send($method, "/api/auth$path", [[Origin => $stack->url],
-		    (defined $cookie ? [Cookie => $cookie] : ()),
-		    (defined $body ? ['Content-Type' => 'application/json'] : ())],
-		    defined $body ? $JSON->encode($body) : undef)
-	});
+	return $auth->ask($method, $path, $cookie, $body);
 }
-# The cookie of a new session, as NAME=VALUE.
+# The cookie of a new session of Ann's.
 sub sign_in ($cookie = undef) {
-	my $in = auth('POST', '/sign-in/email', $cookie,
-	    { map { $_ => $ann{$_} } qw(email password) });
-	return map { /\A([^;]+)/ } grep { /session_token=[^;]/ } $in->all('Set-Cookie');
+	my %in = map { $_ => $ann{$_} } qw(email password);
+	return session_cookie(auth('POST', '/sign-in/email', $cookie, \%in));
 }
 
 # --- cookies ----------------------------------------------------------------
@@ -43,32 +35,42 @@ $stack->sql("UPDATE better_auth.session SET expiresAt = FROM_UNIXTIME(UNIX_TIMES
     WHERE token = '$token'");
 my ($good) = sign_in();
 my ($name) = $good =~ /\A([^=]+)/;
-is($name, '__Secure-todo.session_token', 'the cookie has a name of our own');
+is($name, '__Secure-todo.session_token', 'the session cookie has the name of this product');
 my $foreign = "$name=" . 'a' x 32 . '.' . 'A' x 43 . '%3D';
-is(auth('GET', '/token', $_)->status, 401, 'no session by itself: ' . substr $_, 30, 12) for $ended,
+is(auth('GET', '/token', $_)->status, 401, 'a cookie without a valid session: ' . substr $_, 30, 12)
+    for $ended,
     $expired, $foreign;
 
-# An ended session's cookie of another path or domain came first and hid the good one.
-for (['signed out', $ended], ['expired', $expired], ['of somebody else', $foreign],
+# Once the cookie of an ended session, with another path or domain, hid the good one.
+for (['signed out', $ended], ['expired', $expired], ['with a wrong signature', $foreign],
     ['three of them', $ended, $expired, $foreign], ['a broken one', "$name=%"], ['an empty one',
     "$name="]) {
 	my ($what, @others) = @$_;
-	is(auth('GET', '/token', join '; ', @others, $good)->status, 200,
-	    "a cookie before the good one: $what");
-	is(auth('GET', '/token', join '; ', $good, @others)->status, 200, "behind it: $what");
-	is(auth('GET', '/get-session', join ';', @others, $good)->json->{user}{name}, 'Ann',
-	    "the session is found: $what");
+	is(
+		auth('GET', '/token', join '; ', @others, $good)->status, 200,
+		"a cookie before the good one: $what");
+	is(auth('GET', '/token', join '; ', $good, @others)->status, 200,
+		"a cookie after the good one: $what");
+	is(
+		auth('GET', '/get-session', join ';', @others, $good)->json->{user}{name}, 'Ann',
+		"GET /get-session with a cookie before the good one: $what");
 }
 my ($again) = sign_in("$ended; $expired");
-is(auth('GET', '/token', "$ended; $again")->status, 200, 'signing in again helps');
-is(auth('GET', '/token',
-    "__Secure-better-auth.session_token=x; better-auth.session_token=y; $good")->status, 200,
-    'cookies of another Better Auth do not count');
-is(auth('GET', '/token', join '; ', ($foreign) x 60, $good)->status, 200, 'nor do 60 of the same');
+is(auth('GET', '/token', "$ended; $again")->status, 200,
+	'signing in again with the cookies of ended sessions');
+is(
+	auth(
+		'GET', '/token',
+		"__Secure-better-auth.session_token=x; better-auth.session_token=y; $good"
+	)->status,
+	200,
+	'cookies of another Better Auth are ignored');
+is(auth('GET', '/token', join '; ', ($foreign) x 60, $good)->status, 200,
+	'60 cookies with a wrong signature are ignored');
 
-is(auth('POST', '/sign-out', "$ended; $again", {})->status, 200, 'signing out with two');
-is(auth('GET', '/token', $again)->status, 401, 'ends the good one');
-is(auth('GET', '/token', $good)->status, 200, 'and no other');
+is(auth('POST', '/sign-out', "$ended; $again", {})->status, 200, 'signing out with two cookies');
+is(auth('GET', '/token', $again)->status, 401, 'signing out ends the session of the good cookie');
+is(auth('GET', '/token', $good)->status, 200, 'signing out ends no other session');
 
 # --- sessions that have ended ----------------------------------------------
 
@@ -92,17 +94,17 @@ my $living = sessions('>');
 my $deletes = deletes();
 $stack->staging('issuer-stop');
 $stack->staging('issuer-start');
-poll { !sessions('<=') } 'sessions that have ended are deleted';
-is(sessions('<='), 0, 'none that has ended is left after a start');
-is(sessions('>'), $living, 'and all others are');
+poll { !sessions('<=') } 'ended sessions are deleted at the start';
+is(sessions('<='), 0, 'no ended session is left after a start');
+is(sessions('>'), $living, 'every other session is left after a start');
 poll { grep { /event=sessions_purged sessions=120\d$/ }
-	$stack->log_lines('issuer.log') } 'the log tells how many';
+	$stack->log_lines('issuer.log') } 'the log has the number of deleted sessions';
 my $took = deletes() - $deletes;
-ok($took == 3 || $took == 4, "in statements of 500 rows: $took");
+ok($took == 3 || $took == 4, "ended sessions are deleted in 3 or 4 statements of 500 rows: $took");
 is(($stack->sql(q{SHOW INDEX FROM better_auth.session WHERE Column_name = 'expiresAt'}))[0][3], 1,
-    'found by an index');
+    'an index finds the ended sessions');
 
-# The same module by itself, every 50 ms.
+# The module that deletes sessions, by itself, every 50 ms.
 my $frontend = $stack->frontend;
 my ($uri) = $stack->read('etc/settings.env') =~ /^ISSUER_DATABASE=(.*)$/m;
 local $ENV{DATABASE} = $uri =~ s/\A(['"])(.*)\1\z/$2/r;
@@ -112,8 +114,12 @@ my $script = q{
 	const pool = createDatabase(process.env.DATABASE);
 	const stop = startPurge(pool, 50);
 	process.stdin.on("data", () => {});
-	process.stdin.on("end",
-	    async () => { await stop(); await pool.end(); console.log("stopped"); process.exit(0); });
+	process.stdin.on("end", async () => {
+		await stop();
+		await pool.end();
+		console.log("stopped");
+		process.exit(0);
+	});
 };
 my $log = $stack->file('log/purge.log');
 open my $saved, '>&', \*STDERR or die $!;
@@ -125,24 +131,25 @@ sub said ($pattern) { open my $f, '<', $log or die $!; scalar grep { $_ =~ $patt
 
 for my $round (1, 2) {
 	insert(7, -1);
-	ok(poll(sub { !sessions('<=') }, 'deleted again'), "purged again on a timer: $round");
+	ok(poll(sub { !sessions('<=') }, 'deleted again'),
+		"ended sessions are deleted on a timer: $round");
 }
-# No work, and no word each time, while the database is away; and then as before.
+# The database is away: one log line, not one for each attempt. It is back: deleting goes on.
 $stack->allow_status(503);
 $stack->staging('db-stop');
-poll { said(qr/event=sessions_not_purged/) } 'that the database is away is told';
-# So many rounds have failed: each is one connection that cannot be made.
-my $rounds = 0;
-poll { said(qr/event=sessions_not_purged/) > 1 || ++$rounds > 50 } '50 looks at its log';
-is(said(qr/event=sessions_not_purged/), 1, 'once');
-ok(kill(0, $pid), 'it has not ended');
+poll { said(qr/event=sessions_not_purged/) } 'the log says that sessions were not deleted';
+my $looks = 0;
+poll { said(qr/event=sessions_not_purged/) > 1 || ++$looks > 50 } '50 looks at the log';
+is(said(qr/event=sessions_not_purged/), 1, 'the log says once that sessions were not deleted');
+ok(kill(0, $pid), 'the process goes on without the database');
 $stack->staging('db-start');
 insert(7, -1);
-ok(poll(sub { !sessions('<=') }, 'deleted after it'), 'purged once the database is back');
+ok(poll(sub { !sessions('<=') }, 'deleted after it'),
+	'ended sessions are deleted once the database is back');
 close $to;
-is(scalar <$from>, "stopped\n", 'and stopped with no statement under way');
+is(scalar <$from>, "stopped\n", 'the timer stops with no statement under way');
 waitpid $pid, 0;
-is($? >> 8, 0, 'by itself');
+is($? >> 8, 0, 'the process ends by itself');
 
 $stack->expect_log(qr/database|db\b|mysql|upstream/i);
 $stack->done;

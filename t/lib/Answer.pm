@@ -1,6 +1,6 @@
 package Answer;
 
-# One response, and the rules that every response keeps whatever it says.
+# One response, and the rules for every response.
 
 use v5.36;
 use JSON::PP ();
@@ -22,7 +22,7 @@ our %PHRASE = (
 	504 => 'Gateway Timeout',
 );
 
-# code => [status, what detail begins with]
+# code => [status, beginning of detail]
 our %CODE = (
 	bad_request => [400, ''],
 	token_missing => [401, 'Not authenticated: missing authentication token'],
@@ -76,7 +76,7 @@ sub dump ($self) {
 	    ? substr($self->{body}, 0, 2000) . '...' : $self->{body};
 }
 
-# The member names of a JSON object in its text, not in its meaning.
+# The status member as it is written in the text.
 sub _raw_status ($self) { $self->{body} =~ /"status":\s*(\d+)[,}\s]/ ? $1 : -1 }
 
 sub _problem_faults ($self) {
@@ -92,7 +92,7 @@ sub _problem_faults ($self) {
 	my @want = qw(type title status code detail request_id);
 	push @want, 'errors' if ($p->{code} // '') eq 'invalid';
 	for (@want) { delete $member{$_} or push @fault, "no member $_" }
-	push @fault, "an unheard-of member $_" for sort keys %member;
+	push @fault, "an unknown member $_" for sort keys %member;
 	return @fault if @fault;
 
 	push @fault, 'type is about:blank' if $p->{type} ne 'about:blank';
@@ -112,20 +112,21 @@ sub _problem_faults ($self) {
 		|| !$p->{errors}->@*
 		|| grep { join(',', sort keys %$_) ne 'detail,member' || !length $_->{detail} }
 		$p->{errors}->@*);
-	push @fault, 'an error tells of the inside'
-	    if $self->{body} =~
-	    m{\b(?:SELECT|INSERT|UPDATE|mariadb|mysql|json-c|jansson)\b|\.[ch]:\d|/(?:app|tmp|home|etc|var)/};
+	my $inside = qr{\b(?:SELECT|INSERT|UPDATE|mariadb|mysql|json-c|jansson)\b|\.[ch]:\d
+	    |/(?:app|tmp|home|etc|var)/}x;
+	push @fault, 'an error shows the inside' if $self->{body} =~ $inside;
 
 	my $w = $self->header('WWW-Authenticate') // '';
 	if ($s == 401) {
+		my $invalid = qr/, error="invalid_token", error_description="[ -!#-\[\]-~]+"/;
 		my $form = $p->{code} eq 'token_missing' ? qr/Bearer realm="todo"/
-		    : qr/Bearer realm="todo", error="invalid_token", error_description="[ -!#-\[\]-~]+"/;
+		    : qr/Bearer realm="todo"$invalid/;
 		push @fault, "WWW-Authenticate of $p->{code}" if $w !~ /\A$form\z/;
 	}
 	return @fault;
 }
 
-# What is wrong with this response by the rules for all, as a list of texts.
+# What is wrong with this response, as a list of texts.
 sub faults ($self) {
 	my $s = $self->{status};
 	my %seen;

@@ -1,7 +1,7 @@
 package Client;
 
 # An HTTP/1.1 client over TLS that sends what it is told, byte for byte, on one
-# kept connection. It judges nothing; what it reads it returns as an Answer.
+# connection that is kept. It returns each response as an Answer and judges none.
 
 use v5.36;
 use Answer;
@@ -11,8 +11,8 @@ use Socket qw(SOL_SOCKET SO_RCVTIMEO);
 # nginx ends a connection after 1,000 requests or 75 idle seconds.
 use constant { REQUESTS => 900, IDLE => 30 };
 
-# url: https://host:port; ca: its certificate authority; timeout: seconds that
-# any answer may take before the test counts as failed; from: an address of ours.
+# url: https://host:port; ca: file of the certificate authority; timeout: seconds
+# until a missing answer is an error; from: the local address.
 sub new ($class, %o) {
 	my ($host, $port) = $o{url} =~ m{\Ahttps://([^:/]+)(?::(\d+))?/?\z}
 	    or die "not a base URL: $o{url}";
@@ -44,7 +44,7 @@ sub close ($self) {
 	$socket->close;
 }
 
-# After a fork: forget the parent's connection without a word on it.
+# After a fork: drop the parent's connection without sending anything.
 sub forget ($self) {
 	my $socket = delete $self->{socket} or return;
 	$socket->close(SSL_no_shutdown => 1);
@@ -122,8 +122,8 @@ sub send ($self, $method, $target, $headers = [], $body = undef) {
 	return ($self->pipeline([$method, $target, $headers, $body]))[0];
 }
 
-# Many requests at once on one connection; the answers in their order. Where the
-# server closes it after an answer, those behind were not looked at: they go again.
+# Many requests at once on one connection. Returns the answers in order. Requests
+# after which the server closed the connection unread are sent again.
 sub pipeline ($self, @requests) {
 	my @answers;
 	while (@answers < @requests) {
@@ -151,7 +151,7 @@ sub pipeline ($self, @requests) {
 	return @answers;
 }
 
-# Bytes as they are, for what is not even a request. undef: closed unanswered.
+# Sends bytes as they are. Returns undef if the connection was closed unanswered.
 sub raw ($self, $bytes, $method = 'GET') {
 	$self->close;
 	$self->_connect;

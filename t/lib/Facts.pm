@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes ();
 use Answer;
 
-our @EXPORT = qw(answers refuses is_task same_answer in_parallel poll true false);
+our @EXPORT = qw(answers refuses is_task same_answer in_parallel poll replaced true false);
 
 sub true () { JSON::PP::true }
 sub false () { JSON::PP::false }
@@ -73,7 +73,7 @@ sub is_task ($got, $want, $name) {
 	return is_deeply({ map { $_ => $got->{$_} } keys %want }, \%want, $name);
 }
 
-# Equal but for the request id and the clock.
+# Both answers are equal, except for the request id and the time.
 sub same_answer ($one, $two, $name) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my ($a, $b) = map {
@@ -86,10 +86,10 @@ sub same_answer ($one, $two, $name) {
 	return is($a, $b, $name);
 }
 
-# In a process of in_parallel() there is nobody to tell a fact to.
+# A process of in_parallel() cannot report a fact: it dies instead.
 my $child = 0;
 
-# Waits until the block is true, and returns that; the test fails if it never is.
+# Waits until the block is true, and returns its value. Fails after `seconds`.
 sub poll :prototype(&$;$) ($block, $what, $seconds = 15) {
 	my $until = Time::HiRes::time() + $seconds;
 	while (1) {
@@ -104,8 +104,15 @@ sub poll :prototype(&$;$) ($block, $what, $seconds = 15) {
 	return;
 }
 
-# Runs code->(0), code->(1)... in `n` processes that begin together; what each
-# returns (data) comes back in a list. All that a child's clients saw is checked here too.
+# Has `pool` `count` workers, and none of `gone`? (pool: a Stack or a Program::Running.)
+sub replaced ($pool, $count, @gone) {
+	my @now = $pool->workers;
+	my %gone = map { $_ => 1 } @gone;
+	return @now == $count && !grep { $gone{$_} } @now;
+}
+
+# Runs code->(0), code->(1)... in `n` processes that begin together. Returns the list
+# of their results (data). Checks the answers that their clients have seen.
 sub in_parallel ($stack, $n, $code) {
 	pipe(my $gate_read, my $gate_write) or die $!;
 	my @child;

@@ -1,14 +1,14 @@
 package FakePool;
 
-# Stands in for the pool behind nginx: it shows what nginx passes on, and does
-# what no worker should. What it does with a request is in its query:
+# A stand-in for the pool behind nginx. It shows what nginx passes on, and does what
+# no worker should do. The query of a request says what:
 #
-#	die=N    closes without a word, the first N times that this request comes
+#	die=N    closes without an answer, the first N times that this request comes
 #	hang     never answers
-#	half     a status and a length, and then only half of the body
-#	junk     bytes that are no answer
+#	half     a status and a length, then the first half of the body
+#	junk     bytes that are not FastCGI
 #	huge=N   a header of N bytes
-#	else     200, and the parameters as they came, as JSON
+#	else     200, and the parameters as JSON
 
 use v5.36;
 use IO::Select;
@@ -18,7 +18,7 @@ use POSIX ();
 
 my $JSON = JSON::PP->new->canonical->ascii;
 
-# Listens on `path`, and notes each request there in `path`.seen
+# Listens on `path`, and writes each request to `path`.seen
 sub new ($class, $path) {
 	unlink $path;
 	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64) or die "$path: $!";
@@ -48,10 +48,10 @@ sub _serve ($listen, $seen) {
 		push(@hanging, $socket), next if $query =~ /\bhang\b/;
 		my $json = $JSON->encode($params);
 		my $huge = $query =~ /\bhuge=(\d+)/ ? 'X-Huge: ' . 'x' x $1 . "\r\n" : '';
-		my $answer =
-		      "Status: 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
-		    . length($json) . "\r\n"
-		    . "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${huge}X-Request-Id: $params->{REQUEST_ID}\r\n\r\n$json";
+		my $answer = join "\r\n", 'Status: 200 OK', 'Content-Type: application/json',
+		    'Content-Length: ' . length $json, 'Cache-Control: no-store',
+		    'X-Content-Type-Options: nosniff',
+		    "${huge}X-Request-Id: $params->{REQUEST_ID}", '', $json;
 		if ($query =~ /\bhalf\b/) {
 			$socket->syswrite(_record(6, substr $answer, 0, -20));
 		} elsif ($query =~ /\bjunk\b/) {
@@ -97,7 +97,7 @@ sub _params ($stream) {
 	return \%params;
 }
 
-# What has come since the last time this was asked: { params, body } each.
+# The requests since the last call: { params, body } each.
 sub seen ($self) {
 	open my $f, '<', "$self->{path}.seen" or return;
 	seek $f, $self->{from} // 0, 0;

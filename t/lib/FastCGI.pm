@@ -1,7 +1,7 @@
 package FastCGI;
 
-# A FastCGI client on the pool's own socket, for what nginx would not pass on:
-# parameters twice or missing, bodies shorter than they say, NUL bytes.
+# A FastCGI client on the socket of the pool, for requests that nginx would not pass
+# on: repeated or missing parameters, bodies of the wrong length, NUL bytes.
 
 use v5.36;
 use Answer;
@@ -24,7 +24,7 @@ sub _record ($type, $data) {
 	return pack('CCnnCC', 1, $type, 1, length $data, 0, 0) . $data;
 }
 
-# One stream: its bytes in records, then the empty one that ends it.
+# A stream: its bytes in records, then the empty record that ends it.
 sub _stream ($type, $data) {
 	my $out = '';
 	$out .= _record($type, substr $data, 0, 32768, '') while length $data;
@@ -38,7 +38,7 @@ sub _pair ($name, $value) {
 
 sub request_id { sprintf '%08x' x 4, map { int rand 2**32 } 1 .. 4 }
 
-# What nginx/ passes on, and no more.
+# The parameters that nginx passes on.
 sub _params ($method, $target, $headers, $body) {
 	my %h = map { lc $_->[0] => $_->[1] } @$headers;
 	return (
@@ -53,9 +53,9 @@ sub _params ($method, $target, $headers, $body) {
 	);
 }
 
-# send(): as Client's, and options: params => [[name, value]...] appended,
-# without => [names] left out, first => [[name, value]...] put before,
-# cut => 1: the body stream breaks off instead of ending.
+# As Client::send(), with options: params => [[name, value]...] are appended, those
+# in first => [...] come before, without => [names] are omitted; cut => 1: the body
+# breaks off; maybe => 1: undef if there is no answer.
 sub send ($self, $method, $target, $headers = [], $body = undef, %o) {
 	my %without = map { $_ => 1 } ($o{without} // [])->@*;
 	my @params = (($o{first} // [])->@*,

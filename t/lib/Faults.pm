@@ -9,19 +9,19 @@ use Cwd ();
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp ();
+use Files;
 use IO::Socket::UNIX;
 use Test::More;
 
-our @EXPORT = qw(long is_long figure compiled rebuilt sanitized median resident descriptors slurp);
+our @EXPORT = qw(long is_long figure compiled rebuilt sanitized median resident descriptors);
 my $TOP = Cwd::abs_path(dirname(__FILE__) . '/../..');
 
 sub is_long () { ($ENV{FAULTS} // '') eq 'long' }
 
-# The first in the short form, the second in the long one.
+# `short` in the short form, `long` in the long one.
 sub long ($short, $long) { is_long() ? $long : $short }
 
-# Say the figure that a promise came to: to whoever runs the long form, and to
-# the file $FAULTS_FIGURES if there is one.
+# Prints the figure of a promise in the long form, also to the file $FAULTS_FIGURES.
 sub figure ($promise, $text) {
 	my $line = "$promise: $text";
 	is_long() ? diag($line) : note($line);
@@ -30,13 +30,13 @@ sub figure ($promise, $text) {
 	say {$f} $line;
 }
 
-# Is the build tree one with sanitizers? They bring an allocator of their own.
+# Does the build tree have sanitizers? They replace the allocator.
 sub sanitized ($build) {
 	open my $f, '<', "$build/Makefile" or return 0;
 	return scalar grep { /^HARDEN_CFLAGS =.*-fsanitize/ } <$f>;
 }
 
-# Where what is compiled goes.
+# The path of a compiled file.
 my $made;
 sub made ($name) {
 	$made //= File::Temp->newdir('todo-made-XXXXXX', TMPDIR => 1);
@@ -44,7 +44,7 @@ sub made ($name) {
 	return "$made/$name";
 }
 
-# Compiles `out`, and returns its path, or undef where there is no compiler.
+# Compiles `out`. Returns its path, or undef if there is no compiler.
 sub cc ($out, @arguments) {
 	my @command =
 	    ($ENV{CC} // 'cc', qw(-std=c11 -D_GNU_SOURCE -g), "-I$TOP/include", '-o', $out,
@@ -55,16 +55,16 @@ sub cc ($out, @arguments) {
 	my $status = system { $command[0] } @command;
 	open STDERR, '>&', $saved or die $!;
 	return $out if $status == 0;
-	diag(slurp($log)) if $status > 0;
+	diag(slurp_if_there($log)) if $status > 0;
 	return undef;
 }
 
 sub libraries (@names) { split ' ', qx(pkg-config --cflags --libs @names) }
 my @LIBRARIES = qw(fcgi json-c libjwt libmariadb libcrypto);
 
-# Compiles t/<source> and returns the path of what came of it, or undef where
-# there is no compiler. shared => 1: to be preloaded; build => its tree: linked
-# with all of the program but main(); libraries => names, to pkg-config.
+# Compiles t/<source>. Returns the path of the result, or undef if there is no
+# compiler. shared => 1: a library to preload; build => a build tree: linked with
+# all of the program except main(); libraries => names for pkg-config.
 sub compiled ($source, %o) {
 	my $name = $source =~ s{.*/}{}r =~ s/\.c\z//r;
 	return cc(
@@ -75,19 +75,17 @@ sub compiled ($source, %o) {
 		$o{libraries} ? libraries($o{libraries}) : ());
 }
 
-# The program, compiled with these flags.
+# Compiles the program with these flags.
 sub rebuilt (@flags) {
 	return cc(made('todo-fcgi'), qw(-O1 -fvisibility=hidden -DPACKAGE_VERSION="rebuilt"),
 		@flags, glob("$TOP/app/*/*.c"), libraries(@LIBRARIES));
 }
 
-sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }
-
 sub median (@n) { @n = sort { $a <=> $b } @n; return $n[$#n / 2] }
 
-# What a process holds: KiB of memory of its own, and open descriptors.
+# KiB of private memory, and open descriptors, of a process.
 sub resident ($pid) {
-	my $rollup = slurp("/proc/$pid/smaps_rollup");
+	my $rollup = slurp_if_there("/proc/$pid/smaps_rollup");
 	my $sum = 0;
 	$sum += $_ for $rollup =~ /^(?:Private_Clean|Private_Dirty|Swap):\s+(\d+)/mg;
 	return $sum;

@@ -1,8 +1,8 @@
 package Http2;
 
-# One HTTP/2 connection, frame by frame, for what no well-behaved client does:
-# streams that nobody reads, bodies that never end, any :authority beside any
-# Host. Of an answer it knows the status and how many bytes of the body came.
+# An HTTP/2 connection, frame by frame, for what other clients do not do: streams
+# that are not read, bodies that never end, any :authority beside any Host. It knows
+# the status of an answer, and how many bytes of the body have come.
 
 use v5.36;
 use IO::Select;
@@ -11,11 +11,11 @@ use Time::HiRes qw(time);
 
 use constant { DATA => 0, HEADERS => 1, RST_STREAM => 3, SETTINGS => 4, PING => 6,
     GOAWAY => 7, WINDOW_UPDATE => 8, END_STREAM => 1, ACK => 1, END_HEADERS => 4 };
-# What nginx sends as one byte (RFC 7541, appendix A).
+# Statuses that nginx sends as one byte (RFC 7541, appendix A).
 my %INDEXED = (0x88 => 200, 0x89 => 204, 0x8a => 206, 0x8b => 304, 0x8c => 400, 0x8d => 404,
     0x8e => 500);
 
-# url, ca, from: as for Client; window: bytes that a stream may send unasked.
+# url, ca, from: as for Client; window: bytes that a stream may send at first.
 sub new ($class, %o) {
 	my ($host, $port) = $o{url} =~ m{\Ahttps://([^:/]+):(\d+)\z}
 	    or die "not a base URL: $o{url}";
@@ -56,8 +56,8 @@ sub _string ($text) {
 	return $size . $text;
 }
 
-# Sends the head of a request, fields as they are given, and returns its stream.
-# open => 1: a body is to follow.
+# Sends the head of a request with these fields. Returns its stream. open => 1: a body
+# follows.
 sub head ($self, $fields, %o) {
 	my $id = $self->{next};
 	$self->{next} += 2;
@@ -80,7 +80,7 @@ sub body ($self, $id, $bytes, %o) {
 
 sub window_update ($self, $id, $n) { $self->_write(frame(WINDOW_UPDATE, 0, $id, pack 'N', $n)) }
 
-# Waits until the server has read all that was sent before.
+# Waits until the server has read everything sent so far.
 sub ping ($self, $seconds = 20) {
 	my $until = time + $seconds;
 	my $have = $self->{pinged} // 0;
@@ -89,7 +89,7 @@ sub ping ($self, $seconds = 20) {
 	return ($self->{pinged} // 0) > $have;
 }
 
-# Takes what is there, or what comes within so many seconds.
+# Reads the frames that are there, or that come within `seconds`.
 sub take ($self, $seconds = 0) {
 	my $socket = $self->{socket};
 	my $select = IO::Select->new($socket);
@@ -133,17 +133,17 @@ sub _status ($block) {
 	    // ($block =~ /\A[\x48\x08]\x03(\d{3})/ ? $1 : die 'no status');
 }
 
-# Streams at most that the server says it takes, once it has said so.
+# The limit of streams that the server has announced.
 sub concurrent ($self) { $self->take(1) until defined $self->{concurrent}; $self->{concurrent} }
 
-# The status of a stream, "reset", "closed" with the connection, or undef as yet.
+# The status of a stream: "reset", "closed" with the connection, undef before.
 sub status ($self, $id) {
 	my $stream = $self->{streams}{$id};
 	return $stream->{status} if defined $stream->{status};
 	return defined $stream->{reset} ? 'reset' : $self->{closed} ? 'closed' : undef;
 }
 
-# The status of a request to which an answer comes.
+# Waits for the status of a stream.
 sub answer ($self, $id, $seconds = 20) {
 	my $until = time + $seconds;
 	$self->take(0.1) while !defined $self->status($id) && time < $until;

@@ -1,7 +1,7 @@
 package Proxy;
 
-# A go-between on a Unix socket, such as the database's, that does to the
-# packets of the MariaDB protocol what a test tells it to.
+# A proxy on a Unix socket in front of MariaDB. A test says what happens to each packet
+# of the protocol.
 
 use v5.36;
 use IO::Select;
@@ -9,11 +9,11 @@ use IO::Socket::UNIX;
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_PEERCRED);
 
-# path: where it listens; to: the server's socket; rule: called in a process of
-# its own as rule->($state, $side, $packet) for each packet, $side being
-# 'client' or 'server' (who sent it) and $state a hash of that connection, in
-# which pid is the client's; it returns the packets to pass on instead, and undef
-# to cut the connection, last. A reference among them is to seconds to wait.
+# path: where it listens; to: the server's socket; rule: a sub that is called in another
+# process for each packet, as rule->($state, $side, $packet). side: 'client' or 'server',
+# the sender; state: a hash for each connection, with the pid of the client. It returns
+# the packets to pass on. Among them a reference to seconds is a pause, and undef cuts the
+# connection.
 sub new ($class, %o) {
 	my $listen = IO::Socket::UNIX->new(Local => $o{path}, Listen => 128)
 	    or die "$o{path}: $!";
@@ -33,7 +33,7 @@ sub path ($self) { $self->{path} }
 
 sub _serve ($listen, $o) {
 	my $select = IO::Select->new($listen);
-	my %end; # by descriptor: the connection, and which side of it
+	my %end; # descriptor => [connection, side]
 	my $cut = sub ($c) {
 		for ($c->{client}, $c->{server}) {
 			$select->remove($_);

@@ -34,7 +34,7 @@ sub _matches ($pattern, $path) {
 	return $path =~ /\A$re\z/;
 }
 
-# The statuses that a method on a raw target may have; empty: no such route.
+# The statuses that a method may have on a raw target; empty: no such route.
 sub statuses ($self, $method, $target) {
 	my ($path) = split /\?/, $target, 2;
 	my @p = grep { _matches($_, $path // '') } $self->patterns;

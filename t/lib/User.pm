@@ -1,6 +1,6 @@
 package User;
 
-# A person with an id and a token, who sends requests.
+# A user with an id and a token, who sends requests.
 
 use v5.36;
 use JSON::PP ();
@@ -14,7 +14,7 @@ sub id ($self) { $self->{id} }
 sub token ($self) { $self->{token} }
 sub tasks ($self) { "/api/$self->{id}/tasks" }
 
-# The same person over another client, or with another token.
+# The same user with another client or another token.
 sub with ($self, %field) { (ref $self)->new(%$self, %field) }
 
 # A path under the user's own, or a whole target if it begins with /api/.
@@ -22,7 +22,7 @@ sub _target ($self, $path) {
 	return $path =~ m{\A/api/} ? $path : "/api/$self->{id}$path";
 }
 
-# headers: a hash; undef leaves out what would be sent by itself
+# headers: a hash; undef omits a default header
 # body: bytes, or a reference that becomes JSON
 sub _request ($self, $method, $path, $headers = {}, $body = undef) {
 	my %h = (Authorization => "Bearer $self->{token}");
@@ -51,7 +51,7 @@ sub post ($self, $path, $body, $headers = {}) { $self->request('POST', $path, $h
 sub put ($self, $path, $body, $headers = {}) { $self->request('PUT', $path, $headers, $body) }
 sub patch ($self, $path, $body, $headers = {}) { $self->request('PATCH', $path, $headers, $body) }
 
-# A new task, which must succeed: the task as a hash, with its ETag in `etag`.
+# Creates a task. Returns the task as a hash, with its ETag in `etag`.
 sub task ($self, $title, %more) {
 	my $answer = $self->post('/tasks', { title => $title, %more });
 	die $answer->dump if $answer->status != 201;

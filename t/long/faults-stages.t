@@ -1,5 +1,5 @@
-# Goal: stages that are started side by side do not disturb each other, nor any
-# other MariaDB on the machine.
+# Goal: stages that are started side by side disturb neither each other nor any other
+# MariaDB on the machine.
 
 use v5.36;
 use FindBin;
@@ -10,6 +10,7 @@ use POSIX ();
 use Test::More;
 use Facts;
 use Faults;
+use Files;
 use Stack;
 
 my $shared = Stack->new(inside => 1);
@@ -17,25 +18,23 @@ my ($stages, $at_once) = is_long() ? (40, 4) : (6, 3);
 my $folder = File::Temp->newdir('todo-stages-XXXXXX', TMPDIR => 1);
 chmod 0755, "$folder";
 
-# A MariaDB of somebody else's, in the folder for temporary files that all share: a
-# session of it holds a temporary table, and goes on using it.
+# Another MariaDB, with the shared folder for temporary files. One of its sessions has a
+# temporary table and goes on using it.
 my $there = "$folder/foreign";
 mkdir $there;
-my @as =
-    $> == 0
-    ? (qw(setpriv --clear-groups),
-	map { "--$_=" . getpwuid((stat $shared->file('data'))[4]) } qw(reuid regid))
-    : ();
-chown((stat $shared->file('data'))[4, 5], $there) if $> == 0;
-system( "@as mariadb-install-db --no-defaults --datadir=$there --tmpdir=$there --force --skip-test-db "
-	    . "--auth-root-authentication-method=normal >$folder/foreign.log 2>&1") == 0
-    or die "see $folder/foreign.log";
+my ($uid, $gid) = (stat $shared->file('data'))[4, 5];
+my $account = getpwuid $uid;
+my @as = $> == 0 ? (qw(setpriv --clear-groups), "--reuid=$account", "--regid=$account") : ();
+chown $uid, $gid, $there if $> == 0;
+my $install = "@as mariadb-install-db --no-defaults --datadir=$there --tmpdir=$there --force"
+    . ' --skip-test-db --auth-root-authentication-method=normal';
+system("$install >$folder/foreign.log 2>&1") == 0 or die "see $folder/foreign.log";
 my $self = $$;
 my $staging = Stack->root . '/t/staging';
 my $foreign = fork // die $!;
 if (!$foreign) {
 	open STDOUT, '>>', "$folder/foreign.log" or POSIX::_exit(126);
-	open STDERR, '>&', \*STDOUT;
+	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 	exec @as, qw(mariadbd --no-defaults --skip-networking --tmpdir=/tmp), "--datadir=$there",
 	    "--socket=$there/s", "--pid-file=$there/pid" or POSIX::_exit(127);
 }
@@ -46,20 +45,17 @@ pipe(my $rows, my $write) or die $!;
 my $session = open(my $in, '|-') // die $!;
 if (!$session) {
 	open STDOUT, '>&', $write or POSIX::_exit(126);
-	open STDERR, '>&', \*STDOUT;
+	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 	exec @client or POSIX::_exit(127);
 }
 close $write;
 $in->autoflush(1);
 sub rows ($sql) { print {$in} "$sql\n"; chomp(my $row = <$rows> // 'gone'); return $row }
-is(
-	rows(
-		'CREATE DATABASE t; USE t; CREATE TEMPORARY TABLE t (i INT, b TEXT) ENGINE = Aria; INSERT INTO t VALUES (1, "x"); SELECT COUNT(*) FROM t;'
-	),
-	1,
-	'the other MariaDB holds a temporary table');
+my $create = 'CREATE DATABASE t; USE t; CREATE TEMPORARY TABLE t (i INT, b TEXT) ENGINE = Aria;'
+    . ' INSERT INTO t VALUES (1, "x"); SELECT COUNT(*) FROM t;';
+is(rows($create), 1, 'the other MariaDB has a temporary table');
 my @files = grep { /#sql/ } glob '/tmp/*';
-ok(@files > 0, 'whose files are in the folder that all share');
+ok(@files > 0, 'the files of the temporary table are in the shared folder');
 
 # The stages.
 delete @ENV{qw(STAGING_URL STAGING_CA BETTER_AUTH_SECRET BETTER_AUTH_SECRETS BETTER_AUTH_URL
@@ -80,9 +76,9 @@ while ($next < $stages || keys %running) {
 		if (!$pid) {
 			$ENV{STAGING_DIR} = "$folder/s$number";
 			open STDOUT, '>', "$folder/s$number.out" or POSIX::_exit(126);
-			open STDERR, '>&', \*STDOUT;
+			open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 			my $status = system $staging, 'up', '--quiet';
-			# Of those of one script all stay up: four at a time, of the forty.
+			# In the long form all stages but the last four are stopped again.
 			system $staging, 'down' if is_long() && $number <= $stages - $at_once;
 			POSIX::_exit($status ? 1 : 0);
 		}
@@ -91,27 +87,23 @@ while ($next < $stages || keys %running) {
 		reap();
 	}
 }
-is_deeply(\@failed, [], "$stages stages, $at_once at a time: none fails")
-    or diag(
-	map {
-		my $f = "$folder/s$_.out";
-		"stage $_: ", do { open my $h, '<', $f; <$h> }
-	} @failed);
+is_deeply(\@failed, [], "$stages stages, $at_once at a time: each starts")
+    or diag(map { ("stage $_: ", slurp("$folder/s$_.out")) } @failed);
 figure('stages side by side', "$stages started $at_once at a time: " . @failed . ' failed');
 
-# Each is its own: tasks of one are not in another.
+# Each stage has an address of its own.
 my @up = grep { -e "$folder/s$_/stage/pool.pid" } 1 .. $stages;
-my %url = map { $_ => do { open my $f, '<', "$folder/s$_/etc/url"; <$f> } } @up;
-is(scalar(keys %{ { reverse %url } }), scalar @up, 'each that is up has an address of its own');
+my %url = map { $_ => slurp("$folder/s$_/etc/url") } @up;
+is(scalar(keys %{ { reverse %url } }), scalar @up, 'each running stage has an address of its own');
 
 is(rows('INSERT INTO t VALUES (2, "y"); SELECT COUNT(*) FROM t;'), 2,
-	'the temporary table of the other MariaDB is as it was');
-is_deeply([grep { !-e } @files], [], 'and so are its files');
+	'the other MariaDB still has its temporary table');
+is_deeply([grep { !-e } @files], [], 'the files of the temporary table are still there');
 close $in;
 
 $shared->done;
 
-# Whatever becomes of this script, nothing of it goes on running.
+# However this script ends, its processes end too.
 END {
 	if ($$ == $self) {
 		my $status = $?;

@@ -1,6 +1,6 @@
-# Goal: valgrind finds nothing in a pool at work, neither a read or write where
-# none belongs nor a byte that is lost: every endpoint, every refusal, the database
-# away and back, peers that break off, a roll-over and the end.
+# Goal: valgrind finds no invalid read or write and no leak in a working pool: every
+# endpoint, every refusal, the database away and back, peers that break off, a reload and
+# the end.
 
 use v5.36;
 use FindBin;
@@ -9,25 +9,27 @@ use IO::Socket::UNIX;
 use Test::More;
 use Facts;
 use Faults;
+use Files;
+use Sql;
 use Stack;
 
 plan skip_all => 'no valgrind' if system('valgrind --version >/dev/null 2>&1') != 0;
 my $stack = Stack->new(private => 1, env => { STAGING_WORKERS => 1 });
-plan skip_all => 'sanitizers are enough' if sanitized($stack->{build});
+plan skip_all => 'a build with sanitizers' if sanitized($stack->{build});
 $stack->allow_status(503);
 my $WORKERS = 2;
 
-# valgrind itself and all that it starts, each with a log of its own.
+# valgrind follows all child processes; each has a log of its own.
 my $program = $stack->program;
 my $dir = $program->dir;
-open my $f, '>', "$dir/todo-fcgi" or die $!;
-print {$f} <<~END;
+my $kinds = 'definite,indirect,possible';
+spew("$dir/todo-fcgi", <<~"END");
 	#!/bin/sh
-	exec valgrind --quiet --trace-children=yes --error-exitcode=9 --log-file='$dir/valgrind.%p' \\
-		--leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible \\
+	exec valgrind --quiet --trace-children=yes --error-exitcode=9 \\
+		--log-file='$dir/valgrind.%p' --leak-check=full \\
+		--show-leak-kinds=$kinds --errors-for-leak-kinds=$kinds \\
 		$program->{path} "\$@"
 	END
-close $f;
 chmod 0755, "$dir/todo-fcgi";
 $program->{path} = "$dir/todo-fcgi";
 my $pool = $program->pool(master => $WORKERS);
@@ -36,29 +38,32 @@ poll {
 	my @w = $pool->workers;
 	@w == $WORKERS && eval { $client->send('GET', '/readyz')->status == 200 }
 }
-'the pool is ready, under valgrind', 60;
+'the pool under valgrind is ready', 60;
 
 my ($alice, $bob) = map { $stack->user(client => $client) } 1 .. 2;
-$alice->task('that there is a second page');
+$alice->task('for a second page');
 my $none = '/tasks/01900000-0000-7000-8000-000000000000';
 my $requests = 0;
 
-# [method, path, headers, body, status], for each worker often enough.
-sub all () {
+# Requests of every kind: [method, path, headers, body, status].
+sub all_kinds () {
 	my $task = $alice->task('one', description => "\x{1f600} \\ \"");
 	my $path = "/tasks/$task->{id}";
 	my $expired = 'Bearer ' . $stack->token_of($alice->id, claims => { exp => 5, iat => 1 });
 	my $aud = 'Bearer ' . $stack->token_of($alice->id, claims => { aud => '["x", "y"]' });
 	my ($cursor) = $alice->get('/tasks?limit=1&sort=title')->header('Link') =~ /<(.*)>/;
+	my %key = ('Idempotency-Key' => "k$requests");
+	my $largest = { title => "\x{e9}" x 200, description => "\x{1f600}" x 1000,
+	    completed => true };
+	my $wrong = { title => 'x' x 201, description => 1, completed => 'x' };
+	my @sorts = map { ("sort=$_&order=asc", "sort=$_&order=desc") } qw(created updated title);
+	my @lists = map { my $s = $_; map { "/tasks?status=$s&$_&limit=2" } @sorts }
+	    qw(all pending completed);
+	my @tokens = (undef, 'Basic x', 'Bearer', 'Bearer x.y.z', 'Bearer ' . $alice->token . 'x',
+	    'Bearer ' . substr($alice->token, 0, -9), $expired, $aud, 'Bearer ' . 'x' x 5000,
+	    'Bearer eyJhbGciOiJFZERTQSJ9.e30.' . 'x' x 43);
 	return (
-		(
-			map {
-				my $s = $_;
-				map { ['GET', "/tasks?status=$s&$_&limit=2", {}, undef, 200] }
-				    'sort=created&order=asc', 'sort=created', 'sort=updated',
-				    'sort=updated&order=asc', 'sort=title', 'sort=title&order=desc'
-			} qw(all pending completed)
-		),
+		(map { ['GET', $_, {}, undef, 200] } @lists),
 		['GET', $cursor, {}, undef, 200],
 		['GET', '/tasks?limit=500', {}, undef, 200],
 		['HEAD', '/tasks', {}, undef, 200],
@@ -78,31 +83,11 @@ sub all () {
 		['PATCH', "$path/complete", {}, { completed => true }, 200],
 		['PATCH', "$path/complete", {}, { completed => 1 }, 422],
 		['PUT', $none, {}, { title => 'x' }, 404],
-		[
-			'POST', '/tasks',
-			{},
-			{
-				title => "\x{e9}" x 200, description => "\x{1f600}" x 1000,
-				completed => true
-			},
-			201
-		],
-		[
-			'POST', '/tasks', {},
-			{ title => 'x' x 201, description => 1, completed => 'x' }, 422
-		],
-		[
-			'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
-			{ title => 'keyed' }, 201
-		],
-		[
-			'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
-			{ title => 'keyed' }, 201
-		],
-		[
-			'POST', '/tasks', { 'Idempotency-Key' => "k$requests" },
-			{ title => 'other' }, 422
-		],
+		['POST', '/tasks', {}, $largest, 201],
+		['POST', '/tasks', {}, $wrong, 422],
+		['POST', '/tasks', \%key, { title => 'keyed' }, 201],
+		['POST', '/tasks', \%key, { title => 'keyed' }, 201],
+		['POST', '/tasks', \%key, { title => 'other' }, 422],
 		['POST', '/tasks', { 'Idempotency-Key' => "\x{e9}" }, { title => 'x' }, 400],
 		['POST', '/tasks', {}, '{"title":"x"', 400],
 		['POST', '/tasks', {}, '{"title":"x","title":"y"}', 400],
@@ -122,24 +107,16 @@ sub all () {
 		['GET', '/api/nothing', {}, undef, 404],
 		['GET', '/api/%2F/tasks', {}, undef, 400],
 		['GET', $bob->tasks, {}, undef, 403],
-		(
-			map { ['GET', '/tasks', { Authorization => $_ }, undef, 401] } undef,
-			'Basic x', 'Bearer', 'Bearer x.y.z', 'Bearer ' . $alice->token . 'x',
-			'Bearer ' . substr($alice->token, 0, -9), $expired, $aud,
-			'Bearer ' . 'x' x 5000, 'Bearer eyJhbGciOiJFZERTQSJ9.e30.' . 'x' x 43
-		),
+		(map { ['GET', '/tasks', { Authorization => $_ }, undef, 401] } @tokens),
 	);
 }
 my @wrong;
 sub ask_all ($name) {
 	for (1 .. long(1, 3)) {
-		for (all()) {
+		for (all_kinds()) {
 			my ($method, $path, $headers, $body, $status) = @$_;
-		     # (Some of these are no method of a User's, and some have a path of their own.)
-			my $target =
-			      $path =~ m{\A/(?:api/|healthz|readyz)}
-			    ? $path
-			    : '/api/' . $alice->id . $path;
+			my $whole = $path =~ m{\A/(?:api/|healthz|readyz)};
+			my $target = $whole ? $path : '/api/' . $alice->id . $path;
 			my $request = $alice->_request($method, $target, $headers, $body);
 			my $answer = $client->send($method, $target, $request->@[2, 3]);
 			push @wrong, "$name: $method $path: " . $answer->status . ", not $status"
@@ -150,27 +127,22 @@ sub ask_all ($name) {
 }
 ask_all('at first');
 
-# The database's connections are cut; it is away; it is back.
-$stack->sql(join '; ', 'DO 0',
-	map { "KILL CONNECTION $_->[0]" }
-	    $stack->sql("SELECT id FROM information_schema.processlist WHERE user = 'todo'"));
-ask_all('connected anew');
+# Connections to the database are cut; the database is away; it is back.
+cut_connections($stack);
+ask_all('with new connections');
 $stack->staging('db-stop');
 $client->{again} = 0;
-is(
-	scalar(
-		grep { $_->status != 503 } map {
-			$alice->get('/tasks'), $alice->post('/tasks', { title => 'lost' }),
-			    $alice->delete($none)
-		} 1 .. 5
-	),
-	0,
-	'all is 503 without the database');
+my @away = map { ($alice->get('/tasks'), $alice->post('/tasks', { title => 'lost' }),
+    $alice->delete($none)) } 1 .. 5;
+is(scalar(grep { $_->status != 503 } @away), 0, 'without the database every request is 503');
 $client->{again} = 1;
 $stack->staging('db-start');
-poll { !grep { $alice->get('/tasks')->status != 200 } 1 .. 10 } 'and well again', 60;
+poll {
+	!grep { $alice->get('/tasks')->status != 200 } 1 .. 10
+}
+'requests are answered with the database back', 60;
 
-# Peers that say nothing, half of something, something else, or take no answer.
+# Peers that send nothing, half a request or another protocol, or read no answer.
 for my $bytes ('', "\1", "\1\1\0\1\0\x08\0\0\0\1\0\0", "GET / HTTP/1.1\r\n\r\n", "\xff" x 300,
 	"\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0\1\4\0\1\0\x08\0\0" . pack('N', 0xffffffff) x 2,
 	"\1\x09\0\0\0\x10\0\0\x0e\0FCGI_MAX_CONNS")
@@ -189,32 +161,28 @@ $client->send(
 	],
 	'{"title":"x"}',
 	cut => 1);
-ask_all('after such peers');
+ask_all('after wrong peers');
 
-# Rolled over, and ended: whoever ends says what he has lost.
+# A reload and the end: a worker reports its leaks when it ends.
 my @old = $pool->workers;
 $pool->signal('HUP');
-poll {
-	my %now = map { $_ => 1 } $pool->workers;
-	keys %now == $WORKERS && !grep { $now{$_} } @old
-}
-'rolled over', 60;
-ask_all('rolled over');
-is_deeply(\@wrong, [], "each of $requests requests has the answer it should")
+poll { replaced($pool, $WORKERS, @old) } 'a reload replaces all workers', 60;
+ask_all('after a reload');
+is_deeply(\@wrong, [], "each of $requests requests has the right status")
     or diag(join "\n", @wrong[0 .. ($#wrong > 9 ? 9 : $#wrong)]);
 $pool->signal('TERM');
-is($pool->wait(60), 0, 'the master ends well');
+is($pool->wait(60), 0, 'the master exits 0');
 my $ended = () = $pool->log =~ /event=worker_ended [^\n]*exit=0/g;
-is($ended, 2 * $WORKERS, 'as does each worker, without an error found');
+is($ended, 2 * $WORKERS, 'each worker exits 0, without an error of valgrind');
 my @reports = grep { -s } glob "$dir/valgrind.*";
-is(scalar @reports, 0, 'and there is no report of valgrind')
-    or diag(map { slurp($_) =~ s/(.{3000}).*/$1/sr } @reports);
+is(scalar @reports, 0, 'valgrind has written no report')
+    or diag(map { slurp_if_there($_) =~ s/(.{3000}).*/$1/sr } @reports);
 figure('valgrind', sprintf 'a master and %d workers, %d requests: %d reports', 2 * $WORKERS,
 	$requests, scalar @reports);
 undef $pool;
 $stack->done;
 
-# What valgrind makes so slow that it is 503, for want of time, is asked again.
+# Under valgrind a request may be too slow and 503: it is sent again.
 package FastCGI::Patient;
 use parent -norequire, 'FastCGI';
 sub send ($self, @request) {

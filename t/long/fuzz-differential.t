@@ -1,7 +1,8 @@
-# Goal: of mutated tokens, among them many that are signed after the mutation,
-# none passes here that a second, independent verifier (Crypt::JWT of Perl)
-# refuses; and where we are the stricter one it is for a reason that is written
-# down below. FUZZ_SEED repeats a run, FUZZ_COUNT makes it longer.
+# Goal: no mutated token, many of them signed after the mutation, is accepted here that a
+# second, independent verifier (Crypt::JWT of Perl) refuses. Where the program alone
+# refuses, the reason is explained below.
+#
+# FUZZ_SEED repeats a run, FUZZ_COUNT makes it longer.
 
 use v5.36;
 use FindBin;
@@ -23,45 +24,50 @@ note("FUZZ_SEED=$seed");
 my $KEY = '0123456789abcdef0123456789abcdef';
 my $ORIGIN = 'https://todo.example';
 
-# Where Crypt::JWT lets pass what we refuse: our reason => why we are right.
+# Where Crypt::JWT accepts what the program refuses: the program's reason => explanation.
 my %explained = (
 	'form: a segment is not base64url' =>
-	    'it decodes leniently: padding, other letters, non-canonical ends (RFC 7515 section 2)',
-	'form: not three segments' => 'it takes an empty one',
-	'form: signature is not 32 bytes' => 'it decodes a signature leniently',
-	'form: token is empty or longer than 4096 bytes' => 'it has no limit',
-	'header: not JSON' => 'its JSON parser takes members twice and bytes that are no UTF-8',
-	'header: not an object' => 'the contract wants one',
-	'header: typ is not JWT' => 'it does not look at typ',
-	'header: kid is not a string' => 'it looks at kid only if told keys by kid',
+	    'Crypt::JWT decodes leniently: padding, other letters, unused bits (RFC 7515)',
+	'form: not three segments' => 'Crypt::JWT accepts an empty segment',
+	'form: signature is not 32 bytes' => 'Crypt::JWT decodes a signature leniently',
+	'form: token is empty or longer than 4096 bytes' => 'Crypt::JWT has no limit',
+	'header: not JSON' => 'its JSON parser accepts repeated members and invalid UTF-8',
+	'header: not an object' => 'the contract requires an object',
+	'header: typ is not JWT' => 'Crypt::JWT does not check typ',
+	'header: kid is not a string' => 'Crypt::JWT checks kid only with keys by kid',
 	'header: has crit, b64, zip or cty' =>
-	    'it inflates zip, ignores b64 and cty, and knows no crit (RFC 7515 section 4.1.11)',
-	'payload: not JSON' => 'its JSON parser takes members twice, U+0000 and lone surrogates',
-	'libjwt: refuses the token' => 'it takes numbers that are too large',
-	'payload: not an object' => 'it is told to decode it, not that it be an object',
+	    'Crypt::JWT inflates zip, and ignores b64, cty and crit (RFC 7515, section 4.1.11)',
+	'payload: not JSON' => 'its JSON parser accepts repeated members, U+0000, lone surrogates',
+	'libjwt: refuses the token' => 'Crypt::JWT accepts numbers that are too large',
+	'payload: not an object' => 'Crypt::JWT is not told to require an object',
 	(
 		map { ("claims: no $_, or $_ is not a string" =>
-			    'it is told that these be there, not of what type') }
+			    'Crypt::JWT does not check its type') }
 		    qw(iss sub jti user_id user_email)
 	),
 	(
 		map { ("claims: no $_, or $_ is not an integer" =>
-			    'it takes fractions, exponents and strings of digits') } qw(exp iat)
+			    'Crypt::JWT accepts fractions and strings') } qw(exp iat)
 	),
-	'claims: no aud, or aud is not a string or strings' => 'it takes an array of anything',
-	'claims: nbf is not an integer' => 'it takes fractions and strings of digits',
-	'claims: iat is in the future' => 'its comparison is of another kind of number',
-	'claims: nbf is in the future' => 'likewise',
-	'claims: exp is in the past' => 'it takes exp as a floating-point number, or exp equal to now',
-	'claims: exp - iat is longer than JWT_MAX_LIFETIME' => 'it knows no longest lifetime',
-	'claims: iss is not the configured issuer' => 'equal: numbers and strings are one to Perl',
-	'claims: aud lacks the configured audience' => 'likewise',
-	'claims: user_id is empty or longer than 64 bytes' => 'a rule of ours',
-	'claims: user_id has a character outside A-Z a-z 0-9 - . _ ~' => 'a rule of ours',
-	'claims: user_id is . or ..' => 'a rule of ours',
-	'claims: user_id and sub differ' => 'a rule of ours',
-	'claims: jti is empty or longer than 255 bytes' => 'a rule of ours',
-	'claims: user_email is empty or longer than 320 bytes' => 'a rule of ours',
+	'claims: no aud, or aud is not a string or strings' =>
+	    'Crypt::JWT accepts an array of anything',
+	'claims: nbf is not an integer' => 'Crypt::JWT accepts fractions and strings of digits',
+	'claims: iat is in the future' => 'Crypt::JWT compares floating-point numbers',
+	'claims: nbf is in the future' => 'Crypt::JWT compares floating-point numbers',
+	'claims: exp is in the past' =>
+	    'Crypt::JWT accepts a floating-point number, or exp equal to now',
+	'claims: exp - iat is longer than JWT_MAX_LIFETIME' => 'Crypt::JWT has no longest lifetime',
+	'claims: iss is not the configured issuer' =>
+	    'equal for Perl, which compares numbers and strings alike',
+	'claims: aud lacks the configured audience' =>
+	    'equal for Perl, which compares numbers and strings alike',
+	'claims: user_id is empty or longer than 64 bytes' => 'a rule of the contract alone',
+	'claims: user_id has a character outside A-Z a-z 0-9 - . _ ~' =>
+	    'a rule of the contract alone',
+	'claims: user_id is . or ..' => 'a rule of the contract alone',
+	'claims: user_id and sub differ' => 'a rule of the contract alone',
+	'claims: jti is empty or longer than 255 bytes' => 'a rule of the contract alone',
+	'claims: user_email is empty or longer than 320 bytes' => 'a rule of the contract alone',
 );
 
 sub any { $_[rand @_] }
@@ -115,7 +121,7 @@ sub token {
 		" $payload\n")
 	    if rand() < .05;
 	my ($h, $p) = (b64u($header), b64u($payload));
-	# Signed after the mutation, so that what is behind the signature is tried.
+	# Signed after the mutation, so that the checks after the signature are reached.
 	for ($h, $p) {
 		$_ = rand() < .5 ? $_ . any('=', '==', 'A', '%3d', "\n", ' ') : do {
 			my $t = $_;
@@ -124,7 +130,7 @@ sub token {
 		} if rand() < .04
 	}
 	my $token = sign($h, $p, rand() < .03 ? 'another key, of thirty-two bytes!' : $KEY);
-	if (rand() < .15) {    # and after the signing
+	if (rand() < .15) { # a mutation after the signing
 		substr $token, rand(length $token), any(0, 1, 1, 2),
 		    any('', '.', 'A', 'b', '=', chr rand 256);
 	} elsif (rand() < .05) {
@@ -137,10 +143,8 @@ my $pid = open2(my $from, my $to, $verify);
 my ($now, $done) = (1_800_000_000, 0);
 my (%ours, %stricter, @looser, @other, $both, $neither);
 ($both, $neither) = (0, 0);
-# What it is told to check: all that it can of the contract.
+# The payload that Crypt::JWT accepts, or undef. It checks as much of the contract as it can.
 sub theirs ($token) {
-	# It asks the clock.
-	no warnings 'redefine';
 	return scalar eval {
 		local $SIG{__WARN__} = sub { };
 		my $payload = Crypt::JWT::decode_jwt(
@@ -185,21 +189,19 @@ while ($done < $count) {
 }
 close $to;
 waitpid $pid, 0;
-is(scalar @looser, 0, "of $count tokens none passes here that Crypt::JWT refuses")
+is(scalar @looser, 0, "of $count tokens the program accepts none that Crypt::JWT refuses")
     or diag(@looser[0 .. ($#looser > 4 ? 4 : $#looser)]);
-is(scalar @other, 0, 'those that pass both are of the same user') or diag(@other);
-cmp_ok($both, '>', $count / 50, "$both pass both, $neither neither");
+is(scalar @other, 0, 'both verifiers name the same user') or diag(@other);
+cmp_ok($both, '>', $count / 50, "$both tokens are accepted by both verifiers, $neither by neither");
 my @unexplained = grep { !$explained{$_} } keys %stricter;
-is_deeply(\@unexplained, [], 'where ours is the stricter one the reason is written down')
+is_deeply(\@unexplained, [], 'each reason for which the program alone refuses is explained')
     or diag(explain({ map { $_ => $stricter{$_} } @unexplained }));
 my $sum = 0;
 for (sort { $stricter{$b} <=> $stricter{$a} } keys %stricter) {
 	$sum += $stricter{$_};
 	is_long() ? diag("  $stricter{$_} x $_: $explained{$_}") : note("$stricter{$_} x $_");
 }
-figure('differential',
-	"$count tokens (FUZZ_SEED=$seed): both take $both, both refuse $neither, ours alone refuses $sum for "
-	    . keys(%stricter)
-	    . ' explained reasons, ours alone takes '
-	    . @looser);
+figure('differential', "$count tokens (FUZZ_SEED=$seed): both take $both, both refuse $neither,"
+    . " the program alone refuses $sum for " . keys(%stricter)
+    . ' explained reasons, the program alone takes ' . @looser);
 done_testing;

@@ -1,5 +1,6 @@
-# Goal: no body, query, path or header of any bytes gives a 5xx or a broken
-# answer. FUZZ_SEED repeats a run, FUZZ_COUNT makes it longer.
+# Goal: no bytes in a body, a query, a path or a header give a 5xx or a malformed answer.
+#
+# FUZZ_SEED repeats a run, FUZZ_COUNT makes it longer.
 
 use v5.36;
 use FindBin;
@@ -37,7 +38,6 @@ sub mutated ($text) {
 	}
 	return $text;
 }
-my %none;
 sub body () {
 	my $r = rand;
 	return bytes(int rand 200) if $r < .15;
@@ -65,10 +65,10 @@ my $seen = run("$count bodies", $count, sub {
 	my $i = int rand 4;
 	[['POST', 'PUT', 'PATCH', 'PATCH']->[$i], $tasks[[0, 1, 1, 2]->[$i]], {}, body()]
 });
-ok($seen->{400} && $seen->{422} && $seen->{201}, 'some taken, some refused');
+ok($seen->{400} && $seen->{422} && $seen->{201}, 'some bodies are accepted, some refused');
 $stack->expect_log(qr/client intended to send too large body/);
 
-# What may stand in a request line and a header field.
+# Characters that a request line and a header field may have.
 my @printable = map { chr } 33 .. 126;
 sub junk ($n) {
 	join '',
@@ -96,7 +96,7 @@ run(
 		[any(qw(GET GET PUT PATCH DELETE OPTIONS HEAD POST BREW)),
 			'/api/' . $p =~ s{\A[^/]*/?}{}r =~ tr/#/_/r, {}, any(undef, '{}')]
 	},
-	# Some of them lead out of /api/, where other rules hold.
+	# Some paths lead out of /api/, where other rules hold.
 	sub {
 		my @requests = @_;
 		$stack->of_others(sub { $alice->pipeline(@requests) })
@@ -108,9 +108,9 @@ run('headers', $count, sub {
 		'Authorization', 'Accept', 'X-Request-Id');
 	[any(qw(GET PUT POST PATCH)), "/tasks", { $name => $v }, '{"title":"h"}']
 });
-answers($alice->get("/tasks?limit=1"), 200, 'and all goes on');
+answers($alice->get("/tasks?limit=1"), 200, 'the API answers after all mutations');
 
-# Over FastCGI anything may be a value.
+# Over FastCGI a value may hold any bytes.
 if ($stack->dir) {
 	my $direct = $stack->fastcgi;
 	my $bad = 0;
@@ -130,7 +130,7 @@ if ($stack->dir) {
 			sub { $direct->send($method, $target, \@headers, body(), %id) });
 		$bad++, diag($answer->dump) if $answer->status >= 500;
 	}
-	is($bad, 0, 'nor over FastCGI');
+	is($bad, 0, "over FastCGI: no 5xx (FUZZ_SEED=$seed)");
 	for (["a\rX-Evil: 1", undef], ["\xe9", undef], ['x' x 129, undef], ['x' x 128, 'x' x 128],
 		['req-1.2:3"', 'req-1.2:3"'])
 	{
@@ -139,19 +139,18 @@ if ($stack->dir) {
 			$direct->send('GET', '/healthz', [], undef,
 				first => [[REQUEST_ID => $sent]])
 		});
-		is($answer->id, $echoed, 'a request id that is '
-			    . (defined $echoed ? 'sound comes back' : 'not sound is none'));
+		my $shown = $sent =~ s/[^ -~]/?/gr;
+		is($answer->id, $echoed, "the request id $shown is "
+		    . (defined $echoed ? 'echoed' : 'not echoed'));
 	}
-
 }
 
-# A parameter that is said to be longer than all memory: libfcgi 2.4.2 ends the
-# worker then. Another takes its place, and the others go on. (AddressSanitizer
-# has its own opinion of such a size.)
+# A parameter with a length beyond all memory: libfcgi 2.4.2 ends the worker. It is
+# replaced, and the others go on. (AddressSanitizer ends the program by itself.)
 if ($stack->dir && !sanitized($stack->{build})) {
 	my $pool = $stack->program->pool(master => 2);
 	poll { my @w = $pool->workers; @w == 2 && $pool->log =~ /(?:event=ready.*){2}/s }
-	'a pool of two';
+	'a pool of two is ready';
 	for (1 .. 3) {
 		my %old = map { $_ => 1 } $pool->workers;
 		my $socket = IO::Socket::UNIX->new(Peer => $pool->socket) or die $!;
@@ -161,14 +160,11 @@ if ($stack->dir && !sanitized($stack->{build})) {
 			    . pack('CCnnxx', 1, 4, 1, length $lengths)
 			    . $lengths);
 		is($stack->fastcgi($pool)->send('GET', '/healthz')->status, 200,
-			'the other answers');
-		poll {
-			my @w = $pool->workers;
-			@w == 2 && grep { !$old{$_} } @w
-		}
-		'and there are two again';
+			'the other worker answers');
+		poll { my @w = $pool->workers; @w == 2 && grep { !$old{$_} } @w }
+		    'the dead worker is replaced';
 	}
-	like($pool->log, qr/event=worker_died .*signal=6/, 'which the log tells');
+	like($pool->log, qr/event=worker_died .*signal=6/, 'the log has the death of a worker');
 }
 
 $stack->done;

@@ -1,5 +1,5 @@
-# Goal: signals at any moment of a start, of a reload and of an end: the pool is
-# afterwards what the last signal asked for.
+# Goal: after signals at any moment of a start, a reload or a stop, the pool is what the
+# last signal asked for.
 
 use v5.36;
 use FindBin;
@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes ();
 use Facts;
 use Faults;
+use Files;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
@@ -17,16 +18,13 @@ my $program = $stack->program;
 my $dir = $program->dir;
 my $id = $stack->fresh_id;
 
+my @bearer = (Authorization => 'Bearer ' . $stack->token_of($id));
 sub status ($running) {
-	my $answer = eval {
-		$stack->fastcgi($running)
-		    ->send('GET', "/api/$id/tasks",
-			[[Authorization => 'Bearer ' . $stack->token_of($id)]])
-	};
+	my $answer = eval { $stack->fastcgi($running)->send('GET', "/api/$id/tasks", [\@bearer]) };
 	return $answer ? $answer->status : $@;
 }
 
-# Held where the secret is read, which is before there is a worker or a master.
+# Starts a program and holds it where it reads the secret, before it is a worker or a master.
 my $held = 0;
 sub held ($start) {
 	my $path = "$dir/secret" . ++$held;
@@ -35,11 +33,8 @@ sub held ($start) {
 	my $writer;
 	poll { sysopen $writer, $path, O_WRONLY | O_NONBLOCK } 'a program reads its secret';
 	return $running, sub () {
-		# For whoever reads it after: the workers.
-		open my $file, '>', "$path.new" or die $!;
-		print {$file} $stack->secret;
-		close $file;
-		rename "$path.new", $path or die $!;
+		# The workers of a master read the file later.
+		spew($path, $stack->secret);
 		syswrite $writer, $stack->secret;
 		close $writer;
 	};
@@ -53,24 +48,24 @@ for (['a worker', sub { $program->worker(@_) }],
 		$running->signal($signal);
 		$go_on->();
 		poll { status($running) eq 200 || defined $running->ended }
-		"$what that got $signal at its start goes on";
-		is($running->ended, undef, 'and is there');
-		is(status($running), 200, 'and answers');
-		poll { $running->log =~ /event=reloaded/ } 'HUP is obeyed once the workers run'
+		"$what that gets $signal at its start goes on";
+		is($running->ended, undef, "$what that gets $signal at its start is alive");
+		is(status($running), 200, "$what that gets $signal at its start answers");
+		poll { $running->log =~ /event=reloaded/ }
+		'HUP at the start is obeyed once the workers run'
 		    if $what eq 'a master' && $signal eq 'HUP';
 		$running->signal('TERM');
-		is($running->wait, 0, 'until TERM');
+		is($running->wait, 0, "$what that gets $signal at its start exits 0 at TERM");
 	}
 }
 
-# At a random moment of the first 50 ms of a start, from the program's own first
-# line on (between exec and there no program can keep a signal from ending it),
-# of a reload, and of a stop.
+# At a random moment of the first 50 ms of a start, a reload and a stop. (A start counts from
+# the first line of main(): before it a signal ends any program.)
 my $EACH = long(6, 100);
 sub has_begun ($pid) {
-	open my $f, '<', "/proc/$pid/status" or return 0;
-	local $/;
-	return (<$f> // '') =~ /^SigIgn:\s+[0-9a-f]*([0-9a-f]{8})$/m && hex($1) & 1 << 9;
+	my ($ignored) =
+	    slurp_if_there("/proc/$pid/status") =~ /^SigIgn:\s+[0-9a-f]*([0-9a-f]{8})$/m;
+	return defined $ignored && hex($ignored) & 1 << 9;
 }
 sub soon { select undef, undef, undef, rand 0.05 }
 sub is_whole ($pool) {
@@ -80,8 +75,8 @@ sub is_whole ($pool) {
 		1
 	};
 }
-# Ended by TERM, with none of its workers left. Before the master has begun to tend
-# workers, TERM itself ends it.
+# What is wrong with a pool after TERM: it must end, and its workers too. (Before the master
+# tends workers, TERM itself ends it.)
 sub is_gone ($pool, @workers) {
 	return 'still there' if !defined(my $status = $pool->wait);
 	return "exit $status" if $status !~ /\A(?:0|signal 15)\z/;
@@ -134,32 +129,19 @@ for my $phase (qw(start reload stop)) {
 		$wrong += @wrong;
 	}
 }
-figure('signals at any moment',
-	9 * $EACH
-	    . " signals in the first 50 ms of a start, a reload or a stop: $wrong did not leave the pool as the last one asked for"
-);
+figure('signals at any moment', 9 * $EACH . ' signals in the first 50 ms of a start, a reload or'
+    . " a stop: $wrong did not leave the pool as the last one asked for");
 
-# A reload whose first worker is still at its start when the next reload comes:
-# what the first one finds wrong says nothing of the second.
+# A second reload comes while the first worker of the first one is still starting: a fault
+# that this worker finds is not a fault of the second reload.
 {
-	my $read = sub ($path) { open my $f, '<', $path or die "$path: $!"; local $/; return <$f> };
-	my $right = $read->({ $stack->settings }->{TODO_DB_DEFAULTS_FILE});
+	my $right = slurp({ $stack->settings }->{TODO_DB_DEFAULTS_FILE});
 	my ($secret, $options) = ("$dir/secret-again", "$dir/again.cnf");
-	my $put = sub ($path, $text) {
-		open my $f, '>', "$path.new" or die $!;
-		print {$f} $text;
-		close $f;
-		rename "$path.new", $path or die $!;
-	};
-	$put->($options, $right);
-	$put->($secret, $stack->secret);
+	spew($options, $right);
+	spew($secret, $stack->secret);
 	my $pool = $program->pool(master => 1, BETTER_AUTH_SECRET => undef,
 		BETTER_AUTH_SECRET_FILE => $secret, TODO_DB_DEFAULTS_FILE => $options);
-	ok(
-		eval {
-			poll { status($pool) eq 200 } 'it answers'
-		},
-		'a pool of one answers');
+	ok(eval { poll { status($pool) eq 200 } 'the pool answers' }, 'a pool of one answers');
 	unlink $secret;
 	POSIX::mkfifo($secret, 0600) // die $!;
 	my $feed = sub ($what) {
@@ -167,43 +149,46 @@ figure('signals at any moment',
 		poll { sysopen $writer, $secret, O_WRONLY | O_NONBLOCK } "$what reads its secret";
 		return sub () { syswrite $writer, $stack->secret; close $writer };
 	};
-	$put->($options, $right =~ s/^user\s*=.*\n//mgr . "user=nobody-of-that-name\n");
+	spew($options, $right =~ s/^user\s*=.*\n//mgr . "user=nobody-of-that-name\n");
 	$pool->signal('HUP');
 	my $first = $feed->('the worker of a reload with a wrong user');
 	$pool->signal('HUP');
-	poll { 2 == (() = $pool->log =~ /event=reload$/mg) } 'a second reload comes';
+	poll { 2 == (() = $pool->log =~ /event=reload$/mg) } 'the second reload has begun';
 	$first->();
-	poll { $pool->log =~ /event=worker_died [^\n]*exit=77/ } 'the database refuses that worker';
-	$put->($options, $right);
+	poll { $pool->log =~ /event=worker_died [^\n]*exit=77/ }
+	'the database refuses the worker of the first reload';
+	spew($options, $right);
 	$feed->('a worker of the second reload')->();
 	poll { $pool->log =~ /event=reloaded/ }
-	'the second reload, with a right one, is carried out';
-	unlike($pool->log, qr/event=reload_failed/, 'and none failed');
-	is(stop_pool($pool), '', 'TERM ends it') if $pool->log =~ /event=reloaded/;
+	'the second reload, with the right user, succeeds';
+	unlike($pool->log, qr/event=reload_failed/, 'no reload has failed');
+	is(stop_pool($pool), '', 'TERM ends the pool after two reloads')
+	    if $pool->log =~ /event=reloaded/;
 }
 
-# ALRM, on which time limits rely, was blocked by whoever started the program.
+# ALRM, which time limits need, is blocked when the program is started.
 {
 	my $alarm = POSIX::SigSet->new(POSIX::SIGALRM());
 	POSIX::sigprocmask(POSIX::SIG_BLOCK(), $alarm);
 	my $worker = $program->worker;
 	POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), $alarm);
-	poll { status($worker) eq 200 } 'a worker that was started with ALRM blocked answers';
+	poll { status($worker) eq 200 } 'a worker started with ALRM blocked answers';
 	my $half = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
-	$half->syswrite("\1\1\0"); # less than the head of a record
-	poll { status($worker) eq 200 } 'and answers while a peer stops in the middle', 15;
+	$half->syswrite("\1\1\0");    # less than the head of a record
+	poll { status($worker) eq 200 }
+	'a worker started with ALRM blocked drops a peer that stops in the middle', 15;
 }
 
 # Storms.
 my $pool = $program->pool(master => 2);
-ok(is_whole($pool), 'a pool answers');
+ok(is_whole($pool), 'a pool of two answers before the storm');
 for (1 .. 100) {
 	kill HUP => $pool->pid;
 	kill((qw(USR1 HUP USR2))[$_ % 3] => $pool->pid, $pool->workers);
 	soon();
 }
-ok(is_whole($pool), '100 HUPs, and USR1s and USR2s to all: the pool is there');
-ok(!defined $pool->ended, 'and so is its master');
-unlike($pool->log, qr/event=worker_died/, 'and none of them has ended a worker');
+ok(is_whole($pool), 'the pool answers after 100 HUPs, and USR1s and USR2s to all');
+ok(!defined $pool->ended, 'the master is alive after the storm');
+unlike($pool->log, qr/event=worker_died/, 'the storm has ended no worker');
 
 $stack->done;

@@ -1,6 +1,6 @@
-# Goal: whatever a service of the stage leaves in the folders that it may write,
-# t/staging, run by root, neither changes nor shows a file of root's, and ends no
-# process that it did not start.
+# Goal: whatever a service of the stage leaves in the folders that it can write, t/staging
+# run by root neither changes nor shows a file of root, and ends no process that it did not
+# start.
 
 use v5.36;
 use FindBin;
@@ -8,53 +8,48 @@ use lib "$FindBin::Bin/../lib";
 use File::Temp ();
 use Test::More;
 use Facts;
+use Files;
 use Stack;
 
-plan skip_all => 'only as root are the services somebody else' if $> != 0;
+plan skip_all => 'the services have another user only under root' if $> != 0;
 my $stack = Stack->new(private => 1, issuer => 1, inside => 1);
 my $dir = $stack->dir;
 my ($uid, $gid) = (getpwnam 'todo-staging')[2, 3];
 ok($uid, 'the services have a user of their own');
-is((getpwnam 'todo-staging')[8], '/usr/sbin/nologin', 'as whom nobody can log in');
+is((getpwnam 'todo-staging')[8], '/usr/sbin/nologin', 'nobody can log in as that user');
 
-# What runs belongs to that user alone, but for the supervisor of nobody.
 my @owners = map { (stat "/proc/$_")[4] } map { $stack->pid($_) } qw(mariadb issuer nginx pool);
-is_deeply([grep { $_ != $uid } @owners], [], 'each service runs as it');
+is_deeply([grep { $_ != $uid } @owners], [], 'each service runs as that user');
 
-# As a service that has been taken over.
+# Runs a command as a service that has been taken over. Returns true if it succeeds.
 sub as_service ($shell) {
-	my $out =
-	    qx{setpriv --reuid=$uid --regid=$gid --clear-groups sh -c 'cd $dir || exit 1; $shell' 2>&1};
+	my $user = "--reuid=$uid --regid=$gid --clear-groups";
+	my $out = qx{setpriv $user sh -c 'cd $dir || exit 1; $shell' 2>&1};
 	return $? == 0;
 }
 
-# It can write in its own folders, and in no other.
-ok(!as_service("touch $_/x"), "it cannot write in $_") for '.', qw(etc stage pool);
-ok(!as_service("mv $_ y || ln -sfnT /tmp $_"), "it cannot replace $_")
+# A service can write in its own folders alone.
+ok(!as_service("touch $_/x"), "a service cannot write in $_") for '.', qw(etc stage pool);
+ok(!as_service("mv $_ y || ln -sfnT /tmp $_"), "a service cannot replace $_")
     for qw(etc stage pool run log tmp data);
-ok(!-e "$dir/y", "and has not");
+ok(!-e "$dir/y", "a service has not replaced anything");
 my @written = grep { -f && (stat)[4] != 0 } glob "$dir/{etc,etc/todo,stage}/*";
-is_deeply(\@written, [], 'what root trusts is root\'s');
+is_deeply(\@written, [], 'the files that root trusts belong to root');
 
-# A file and a process of root's.
+# A file and a process of root.
 my $private = File::Temp->newdir;
 my $victim = "$private/victim";
-open my $f, '>', $victim or die $!;
-print {$f} "of root\n";
-close $f;
+spew($victim, "of root\n");
 chmod 0600, $victim;
-sub state_of {
-	join ' ', (stat $victim)[1 .. 5, 7], do { open my $f, '<', $victim or die $!; <$f> }
-}
+sub state_of () { join ' ', (stat $victim)[1 .. 5, 7], slurp($victim) }
 my $state = state_of();
 my $process = fork // die $!;
 if (!$process) { chdir $dir; exec 'sleep', '600' or die $! }
-my $since =
-    do { open my $f, '<', "/proc/$process/stat" or die $!; (split ' ', <$f> =~ s/.*\) //r)[19] };
+my $since = (split ' ', slurp("/proc/$process/stat") =~ s/.*\) //r)[19];
 
 sub verb ($verb) {
-	my $out =
-	    qx{STAGING_DIR='$dir' timeout 60 "$FindBin::Bin/../staging" $verb 2>&1 </dev/null};
+	my $staging = Stack->root . '/t/staging';
+	my $out = qx{STAGING_DIR='$dir' timeout 60 "$staging" $verb 2>&1 </dev/null};
 	return ($? >> 8, $out);
 }
 my @verbs = qw(pool-stop pool-start issuer-stop issuer-start db-stop db-start nginx-reload
@@ -67,9 +62,8 @@ for (['links', "ln -sfn $victim"], ['FIFOs', 'rm -f $0; mkfifo'], ['folders', 'r
 	as_service("rm -rf log/$_.log"), $plant->("log/$_.log") for @logs;
 	$plant->("run/$_") for qw(todo.sock mariadb.own-pid nginx.conf-pid pool.own-pid x.spec);
 	for my $name (qw(pool issuer mariadb nginx)) {
-		as_service(
-			"printf $process >run/$name.pid; printf \"$process $since\" >run/$name.since"
-		);
+		as_service("printf $process >run/$name.pid;"
+		    . " printf \"$process $since\" >run/$name.since");
 	}
 	my (@slow, $told);
 	for my $verb (@verbs, 'up --quiet') {
@@ -77,15 +71,15 @@ for (['links', "ln -sfn $victim"], ['FIFOs', 'rm -f $0; mkfifo'], ['folders', 'r
 		push @slow, $verb if $status == 124;
 		$told = 1 if $out =~ /of root/;
 	}
-	is_deeply(\@slow, [], "$what: no verb waits for them");
-	ok(!$told, 'nor shows what they lead to');
-	is(state_of(), $state, 'the file of root is as it was');
-	ok(kill(0, $process), 'the process of root lives');
+	is_deeply(\@slow, [], "$what: no verb waits for ever");
+	ok(!$told, "$what: no verb shows the file of root");
+	is(state_of(), $state, "$what: the file of root is unchanged");
+	ok(kill(0, $process), "$what: the process of root is alive");
 	as_service("rm -rf log/* run/*");
 	my ($status, $out) = verb('up --quiet');
-	is($status, 0, 'without them the stage comes up again') or diag($out);
+	is($status, 0, "$what: the stage starts once they are removed") or diag($out);
 }
-answers($stack->user->get('/tasks'), 200, 'and works', []);
+answers($stack->user->get('/tasks'), 200, 'the stage works after all of this', []);
 
 kill TERM => $process;
 waitpid $process, 0;

@@ -1,8 +1,7 @@
-# Goal: of a token that fails before its signature is known to be right, nobody
-# learns from the answer, or from how long it took, where it failed, or how much
-# of the signature was right. What was executed is counted (valgrind), since a
-# clock on a busy machine proves nothing; the long form asks a clock too, and
-# Student's t-test whether what it says is chance.
+# Goal: a token that fails before its signature is known to be right has one answer, and
+# neither the answer nor its time shows where the token failed or how much of the signature
+# was right. Executed instructions are counted (valgrind), since a clock on a busy machine
+# proves nothing; the long form also uses a clock and Student's t-test.
 
 use v5.36;
 use FindBin;
@@ -11,6 +10,7 @@ use File::Temp ();
 use List::Util qw(sum);
 use Test::More;
 use Faults;
+use Files;
 use Program;
 use Token qw(b64u sign claims payload);
 
@@ -22,9 +22,7 @@ my $dir = File::Temp->newdir('todo-timing-XXXXXX', TMPDIR => 1);
 
 my $KEY = '0123456789abcdef0123456789abcdef';
 my $URL = 'https://todo.example';
-open my $options, '>', "$dir/todo.cnf" or die $!;
-print {$options} "[todo]\nsocket=/nonexistent/mariadb.sock\n";
-close $options;
+spew("$dir/todo.cnf", "[todo]\nsocket=/nonexistent/mariadb.sock\n");
 chmod 0755, $dir;
 my $program = Program->new(
 	path => $ENV{TODO_FCGI} // "$build/todo-fcgi", asan => "$dir/asan",
@@ -78,11 +76,12 @@ for my $name (sort keys %wrong) {
 }
 is(scalar keys %seen, 1,
 	keys(%wrong)
-	    . ' tokens that fail in other ways have the same answer, but for the request id')
-    or diag(explain(\%seen));
-like((keys %seen)[0], qr/\A401\n.*"code":"token_invalid"/s, 'which is 401 token_invalid');
+	    . ' tokens that fail in different ways have the same answer, except for the request id'
+) or diag(explain(\%seen));
+like((keys %seen)[0], qr/\A401\n.*"code":"token_invalid"/s,
+	'the common answer is 401 token_invalid');
 my $taken = $client->send('GET', '/api/me', [[Authorization => "Bearer $right"]]);
-is($taken->status, 200, 'and the token they were made of is taken');
+is($taken->status, 200, 'the unmodified token is accepted');
 undef $worker;
 
 # The time -------------------------------------------------------------------
@@ -91,12 +90,13 @@ SKIP: {
 	skip 'a build with sanitizers', 1 if sanitized($build);
 	my $timing = compiled('fuzz/timing.c', build => $build) or skip 'no C compiler', 1;
 
-	# What verify() executes, by callgrind: how many instructions, reads, writes and
+	# What verify() executes, by callgrind: the numbers of instructions, reads, writes and
 	# branches, for each signature.
 	my $counts = sub ($what) {
 		my %count;
-		my $out =
-		    qx{valgrind -q --tool=callgrind --cache-sim=yes --branch-sim=yes --toggle-collect=verify --callgrind-out-file="$dir/$what.%p" "$timing" ways $what 2>"$dir/$what.log"};
+		my $valgrind = 'valgrind -q --tool=callgrind --cache-sim=yes --branch-sim=yes'
+		    . qq( --toggle-collect=verify --callgrind-out-file="$dir/$what.%p");
+		my $out = qx{$valgrind "$timing" ways $what 2>"$dir/$what.log"};
 		$? == 0 or return diag(slurp("$dir/$what.log"));
 		for (grep { !/^#/ } split /\n/, $out) {
 			my ($pid, $name) = split /\t/;
@@ -115,26 +115,27 @@ SKIP: {
 		my $count = $counts->('plain');
 		my $good = delete $count->{'43 right'};
 		is(scalar keys %$count, 86,
-			'signatures of which 0 to 42 characters are right, or all but one');
+			'86 signatures: 0 to 42 characters are right, or all except one');
 		my %ways = map { $_ => 1 } values %$count;
-		is(scalar keys %ways, 1, 'the same is executed for each') or diag(explain($count));
-		ok($good && !$ways{$good}, 'other than for the right one');
+		is(scalar keys %ways, 1, 'verify() executes the same for each wrong signature')
+		    or diag(explain($count));
+		ok($good && !$ways{$good},
+			'verify() executes something else for the right signature');
 		my ($each) = keys %ways;
 		note("each: $each");
 
-		# That this would be seen if it were not so.
+		# The same with an added ordinary comparison, which has to be seen.
 		my $leak = $counts->('leak');
 		delete $leak->{'43 right'};
 		my %leaks = map { $_ => 1 } values %$leak;
 		is(scalar keys %leaks, 43,
-			'where an ordinary comparison is added there are as many ways as places to stop at'
-		);
+			'an ordinary comparison has one way for each character it stops at');
 		$figure = '86 wrong signatures, right up to characters 0 to 42 or but for one: ' .
 		    keys(%ways) . " way through auth_identify ($each)";
 	}
 	if (is_long()) {
-		# One process, one sample: the mean difference, and Student's t, for each
-		# percentile above which a time is left out.
+		# One sample is one process. The mean difference and Student's t, without the
+		# times above each percentile.
 		my $times = sub ($processes, $count, $leak) {
 			my (%of, $mean);
 			for (1 .. $processes) {
@@ -153,26 +154,26 @@ SKIP: {
 				push @t, [abs $difference / $error, $difference, $error];
 				diag(
 					sprintf
-					    '%s of %d processes, below the percentile %d: difference %.3f +- %.3f ns of %.0f, t = %.2f',
-					$leak, scalar @d, $percent, $difference, $error, $mean,
-					$difference / $error);
+					    '%s of %d processes, below the percentile %d:'
+					    . ' difference %.3f +- %.3f ns of %.0f, t = %.2f',
+					scalar @d, $percent,
+					$difference, $error, $mean, $difference / $error);
 			}
 			return sort { $b->[0] <=> $a->[0] } @t;
 		};
 		my ($t) = $times->(50, 200_000, '');
 		cmp_ok($t->[0], '<', 4.5,
-			'a clock tells a signature wrong everywhere from one wrong at its end by chance alone'
-		);
+			'a clock does not tell a wrong first character from a wrong last one');
 		my ($leak) = $times->(10, 100_000, 'leak');
-		cmp_ok($leak->[0], '>', 4.5, 'and an ordinary comparison would be seen');
+		cmp_ok($leak->[0], '>', 4.5, 'a clock sees an ordinary comparison');
 		$figure .=
-		    sprintf
-		    '; the clock, over 50 processes of 200,000 verifications: largest |t| %.2f (%.2f +- %.2f ns), and of an ordinary comparison over 10 of 100,000 %.0f (%.0f ns)',
-		    $t->@*, $leak->@[0, 1];
+		      sprintf '; the clock, over 50 processes of 200,000 verifications: largest |t|'
+		    . ' %.2f (%.2f +- %.2f ns), and of an ordinary comparison over 10 of 100,000'
+		    . ' %.0f (%.0f ns)', $t->@*, $leak->@[0, 1];
 	}
 	figure('timing',
-		keys(%wrong)
-		    . " tokens that fail before the signature is known to be right: one answer; $figure"
-	);
+		      keys(%wrong)
+		    . ' tokens that fail before the signature is known to be right:'
+		    . " one answer; $figure");
 }
 done_testing;

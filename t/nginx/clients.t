@@ -1,7 +1,7 @@
-# Goal: nginx counts as one client what is one, by its own address also behind a
-# proxy: an IPv4 address however it is written, 64 bits of an IPv6 address, and
-# whom the operator leaves out is not counted. Both where we have a server of our
-# own and in somebody else's.
+# Goal: nginx counts requests by client, with and without a proxy in front: a client
+# is one IPv4 address however it is written, or the first 64 bits of an IPv6 address.
+# An address that the operator exempts is not counted. This holds in the complete
+# server and in an operator's own.
 
 use v5.36;
 use FindBin;
@@ -14,7 +14,7 @@ use Stack;
 
 my $stack = Stack->new(inside => 1);
 my %tls = (ca => $stack->{env}{STAGING_CA});
-# So few that one request uses them up.
+# With a limit of 1, one request uses it up.
 my $ONE = qr/(limit_conn\s+todo_requests\s+)100;/;
 sub install ($self) {
 	Nginx::install($self);
@@ -31,13 +31,13 @@ my $nginx = Nginx->new(stack => $stack, install => \&install,
     http => "$proxied\tinclude conf.d/*.conf;");
 my $type = ['Content-Type' => 'application/json'];
 
-# Does a request from `other` find the one of `first`, whose body does not end,
-# under way, so that it is refused? Both as the proxy tells of them.
+# Is a request from `other` refused while one from `first` is under way? Both are
+# addresses that the proxy reports; the first request has a body that does not end.
 sub is_one ($nginx, $first, $other, $target = '/api/u/tasks') {
 	my ($held, $asks) = map { Http2->new(%tls, url => $nginx->url) } 1, 2;
 	my @head = ($type, ['Content-Length' => 9], ['X-Forwarded-For' => $first]);
 	my $id = $held->ask('POST', $target, \@head, open => 1);
-	# A ping that comes back: nginx has seen what was before it.
+	# Once the ping is answered, nginx has read the request before it.
 	$held->ping;
 	my $status = $asks->answer($asks->ask('GET', $target, [['X-Forwarded-For' => $other]]));
 	$held->body($id, '{"a":"b"}');
@@ -46,18 +46,25 @@ sub is_one ($nginx, $first, $other, $target = '/api/u/tasks') {
 	return $status == 429 ? 1 : 0;
 }
 
-is(is_one($nginx, '192.0.2.1', '192.0.2.1'), 1, 'an address');
-is(is_one($nginx, '192.0.2.1', '192.0.2.2'), 0, 'another is another client');
-is(is_one($nginx, '192.0.2.1', '::ffff:192.0.2.1'), 1, 'the same address over an IPv6 socket');
-is(is_one($nginx, '::ffff:192.0.2.1', '::ffff:192.0.2.2'), 0, 'two such addresses are two');
-is(is_one($nginx, '2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff'), 1, '64 bits of IPv6');
-is(is_one($nginx, '2001:db8:1:2::1', '2001:db8:1:3::1'), 0, 'the next 64 bits are another client');
-is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:a00::2'), 1, 'a line feed among them');
-is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:b00::1'), 0, 'and the one after it');
-is(is_one($nginx, $_, $_), 0, "left out by the operator: $_") for '198.51.100.7', '2001:db8:9::9';
-is(is_one($nginx, '192.0.2.1', '192.0.2.1, 192.0.2.9'), 0, 'the word of the proxy counts alone');
+is(is_one($nginx, '192.0.2.1', '192.0.2.1'), 1, 'the same IPv4 address is one client');
+is(is_one($nginx, '192.0.2.1', '192.0.2.2'), 0, 'two IPv4 addresses are two clients');
+is(is_one($nginx, '192.0.2.1', '::ffff:192.0.2.1'), 1,
+	'an IPv4 address and its IPv4-mapped form are one client');
+is(is_one($nginx, '::ffff:192.0.2.1', '::ffff:192.0.2.2'), 0,
+	'two IPv4-mapped addresses are two clients');
+is(is_one($nginx, '2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff'), 1,
+	'two IPv6 addresses with the same first 64 bits are one client');
+is(is_one($nginx, '2001:db8:1:2::1', '2001:db8:1:3::1'), 0,
+	'two IPv6 addresses with other first 64 bits are two clients');
+is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:a00::2'), 1,
+	'first 64 bits with the byte of a line feed are one client');
+is(is_one($nginx, '2001:db8:1:a00::1', '2001:db8:1:b00::1'), 0,
+	'first 64 bits with the byte after a line feed are another client');
+is(is_one($nginx, $_, $_), 0, "exempted by the operator: $_") for '198.51.100.7', '2001:db8:9::9';
+is(is_one($nginx, '192.0.2.1', '192.0.2.1, 192.0.2.9'), 0,
+	'the last address of X-Forwarded-For counts, which the proxy has added');
 
-# In somebody else's server, with a limit of its own that is no limit to us.
+# In an operator's own server, which has another limit_conn.
 my $beside = Nginx->new(stack => $stack, install => \&install, http => sub ($self) { <<~END });
 	$proxied
 	include conf.d/todo-settings.conf;
@@ -72,8 +79,9 @@ my $beside = Nginx->new(stack => $stack, install => \&install, http => sub ($sel
 	END
 for my $target ('/api/u/tasks', '/api/me', '/api/auth/get-session') {
 	is(is_one($beside, '192.0.2.1', '192.0.2.1', $target), 1,
-		"beside others: $target is limited");
-	is(is_one($beside, '192.0.2.1', '192.0.2.2', $target), 0, "$target: for each client");
+		"in an operator's server: $target is limited");
+	is(is_one($beside, '192.0.2.1', '192.0.2.2', $target), 0,
+		"in an operator's server: $target is limited for each client");
 }
 
 $stack->done;

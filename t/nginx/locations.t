@@ -1,6 +1,7 @@
-# Goal: the locations alone, in a server that is there already and has rules of
-# its own, answer as they do in ours: nothing of the server reaches in, and
-# nginx's own errors have our shape. And no client, however slow, holds a worker.
+# Goal: the locations alone, in an operator's server with rules of its own, answer
+# as in the complete server: no rule of the operator's server changes an answer, and
+# nginx's own errors have the shape of the contract. No client, however slow, keeps a
+# worker busy.
 
 use v5.36;
 use FindBin;
@@ -17,8 +18,8 @@ use Stack;
 my $stack = Stack->new(inside => 1);
 my $dir = File::Temp->newdir('todo-beside-XXXXXX', TMPDIR => 1);
 
-# What an operator may have said for a whole server. Each of these lines would
-# do harm to an answer, if it reached one.
+# Rules that an operator may have for a whole server. Each of them would spoil an
+# answer of the locations, if it applied there.
 my $SERVER = <<'END';
 	root /nonexistent;
 	auth_basic secret;
@@ -53,8 +54,8 @@ END
 my $nginx = -x '/usr/sbin/nginx' ? '/usr/sbin/nginx' : 'nginx';
 my %running;
 
-# An nginx with such a server before the pool at `socket`; `edit` changes the
-# text of our files, by name. Returns a client of it.
+# Starts an nginx with such a server in front of the pool at `socket`. `edit` changes
+# the product's files: name => sub. Returns a client.
 sub beside ($socket, %edit) {
 	my $n = keys %running;
 	my $home = "$dir/$n";
@@ -65,7 +66,7 @@ sub beside ($socket, %edit) {
 		open my $in, '<', $path or die $!;
 		my $text = do { local $/; <$in> };
 		$text =~ s{unix:/run/todo-fcgi/todo\.sock}{unix:$socket}g;
-		for ($edit{$name} // ()) { $_->($text) or die "$name is not as it was" }
+		for my $edit ($edit{$name} // ()) { $edit->($text) or die "no edit of $name" }
 		open my $out, '>', "$home/todo/$name" or die $!;
 		print {$out} $text;
 		close $out;
@@ -98,7 +99,7 @@ sub beside ($socket, %edit) {
 	close $f;
 	my $pid = fork // die $!;
 	if (!$pid) {
-		open STDERR, '>', "$home/stderr";
+		open STDERR, '>', "$home/stderr" or POSIX::_exit(126);
 		{ exec $nginx, '-p', "$home/", '-e', "$home/error.log", '-c', "$home/nginx.conf" }
 		POSIX::_exit(127);
 	}
@@ -119,7 +120,7 @@ my $alice = $stack->user(client => $client);
 my $task = $alice->task('beside others');
 my $path = "/tasks/$task->{id}";
 
-# Nothing of the server reaches in. (The rules for all answers are looked at too.)
+# No rule of the server applies. (Answer.pm also checks what holds for all answers.)
 is($alice->get($path)->header('ETag'), $task->{etag}, 'a task has its ETag');
 for (
 	['a list', $alice->get('/tasks', { 'Accept-Encoding' => 'gzip' }), 200],
@@ -130,30 +131,30 @@ for (
 	['readyz', $client->send('GET', '/readyz'), 200], ['OPTIONS', $alice->options($path), 204])
 {
 	my ($name, $answer, $status) = @$_;
-	answers($answer, $status, "$name is as ever");
+	answers($answer, $status, "$name: the status");
 	is($answer->header($_), undef, "$name: no $_")
 	    for 'X-Operator', 'Expires', 'Content-Encoding';
 }
 refuses($alice->get('/tasks', { Authorization => undef }),
-	token_missing => '401 is the program\'s');
-refuses($alice->get('/api/other/tasks'), forbidden => 'so is 403');
-refuses($alice->get('/tasks/x'), not_found => 'and 404');
-refuses($alice->request('BREW', $path), method_not_allowed => 'and 405');
+	token_missing => '401 by the program');
+refuses($alice->get('/api/other/tasks'), forbidden => '403 by the program');
+refuses($alice->get('/tasks/x'), not_found => '404 by the program');
+refuses($alice->request('BREW', $path), method_not_allowed => '405 by the program');
 refuses($alice->put($path, { title => 'x' }, { 'If-Match' => '"stale"' }),
-	precondition_failed => 'and 412');
+	precondition_failed => '412 by the program');
 refuses($alice->put($path, '{}', { 'Content-Type' => 'text/plain' }),
-	unsupported_media_type => 'and 415');
-refuses($alice->put($path, { title => '' }), invalid => 'and 422');
-answers($alice->delete($path), 204, 'and 204');
+	unsupported_media_type => '415 by the program');
+refuses($alice->put($path, { title => '' }), invalid => '422 by the program');
+answers($alice->delete($path), 204, '204 by the program');
 is($stack->of_others(sub { $client->send('GET', '/api/other') })->status, 418,
-	'what is not ours stays the operator\'s');
+	"/api/other goes to the operator's location");
 is($stack->of_others(sub { $client->send('GET', '/api/auth/tasks') })->status, 418,
-	'the paths of user id auth too');
+	"/api/auth/tasks goes to the operator's location");
 
-# nginx's own errors, with and without a body to be seen.
+# nginx's own errors, with a body and for HEAD.
 $stack->allow_status(400, 403, 413, 429, 502, 503, 504);
 
-# Better Auth beside it, whose socket is not there: nginx's own errors are problems too.
+# Better Auth beside it, without a socket: nginx's own errors are problems too.
 my $auth = beside($stack->pool_socket, server => 'include todo/todo-better-auth.conf;',
     'todo-settings.conf' => sub { $_[0] =~ s{/run/todo-issuer/}{$dir/}g },
     'todo-better-auth.conf' => sub { $_[0] =~ s/(?=client_max_body_size)/auth_basic off; / });
@@ -162,25 +163,23 @@ for (['/api/auth/ok', bad_gateway => '502'], ['/api/auth/x/../ok', bad_request =
 	my $answer = $stack->of_others(sub { $auth->send('GET', $path) });
 	is($answer->header('Content-Type'), 'application/problem+json',
 		"$name of nginx for Better Auth is a problem");
-	is($answer->json->{code}, $code, "$code");
+	is($answer->json->{code}, $code, "$name of nginx for Better Auth has the code $code");
 }
 my $large = $stack->of_others(
 	sub { $auth->send('POST', '/api/auth/sign-in/email', [['Content-Length' => 70000]]) });
-is($large->json->{code}, 'content_too_large', 'and so is 413');
+is($large->json->{code}, 'content_too_large', '413 of nginx for Better Auth has its code');
 
 refuses($alice->post('/tasks', 'x' x 16385), content_too_large => '413 of nginx');
 refuses($client->send('HEAD', '/api/me', [['Content-Length' => 16385], [Connection => 'close']]),
-	content_too_large => '413 to HEAD');
-refuses(
-	$client->raw(
-		"POST @{[$alice->tasks]} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
-	),
-	bad_request => '400 of nginx, in the middle of a body');
+	content_too_large => '413 of nginx to HEAD');
+my $broken = "Host: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+refuses($client->raw("POST @{[$alice->tasks]} HTTP/1.1\r\n$broken"),
+	bad_request => '400 of nginx to a broken body');
 my $elsewhere = Client->new(%$client{qw(ca on_answer)}, url => 'https://' . $client->authority,
 	from => '127.0.0.2');
 for my $method (qw(GET HEAD)) {
 	refuses($elsewhere->send($method, '/readyz'),
-		forbidden => "403 of nginx: readyz from elsewhere by $method",
+		forbidden => "403 of nginx: $method /readyz from another address",
 		detail => qr/address/);
 }
 
@@ -190,7 +189,7 @@ for my $method (qw(GET HEAD)) {
 	my ($late) = grep { $_->status != 200 }
 	    $alice->with(client => $limited)->pipeline(map { [$method, '/api/me'] } 1 .. 200);
 	refuses($late, rate_limited => "429 of nginx to $method");
-	like($late->header('Retry-After'), qr/\A\d+\z/, 'with Retry-After');
+	like($late->header('Retry-After'), qr/\A\d+\z/, "429 of nginx to $method has Retry-After");
 }
 
 my $nobody = beside("$dir/nobody");
@@ -198,11 +197,11 @@ for my $method (qw(GET HEAD PUT)) {
 	my $gone = $alice->with(client => $nobody)
 	    ->request($method, $path, {}, $method eq 'PUT' ? '{}' : undef);
 	refuses($gone, bad_gateway => "502 of nginx to $method");
-	ok(defined $gone->header('Retry-After'), 'with Retry-After');
+	ok(defined $gone->header('Retry-After'), "502 of nginx to $method has Retry-After");
 }
 
-# One that hangs: 504, asked once; and meanwhile our own limit of requests under
-# way, which no limit_conn of the server replaces, whatever it counts.
+# A worker that hangs: 504, asked once. Meanwhile the product's own limit of requests
+# under way applies, which no limit_conn of the operator's server replaces.
 {
 	my $fake = FakePool->new("$dir/fake");
 	my $hanging = beside(
@@ -216,20 +215,21 @@ for my $method (qw(GET HEAD PUT)) {
 	    Client->new(%$hanging{qw(ca on_answer)}, url => 'https://' . $hanging->authority);
 	$first->_connect;
 	$first->_write($first->_text('GET', '/api/u/tasks?hang', [], undef));
-	poll { scalar $fake->seen } 'it hangs';
+	poll { scalar $fake->seen } 'the request hangs';
 	for my $method (qw(GET HEAD)) {
 		my $busy = $hanging->send($method, '/api/u/tasks');
-		refuses($busy, rate_limited => "429 of nginx to $method: one too many under way");
-		ok(defined $busy->header('Retry-After'), 'with Retry-After');
+		refuses($busy,
+			rate_limited => "429 of nginx to $method: one request too many under way");
+		ok(defined $busy->header('Retry-After'), "429 of nginx to $method has Retry-After");
 	}
 	my $late = $first->_read_answer('GET', '/api/u/tasks?hang');
 	refuses($late, gateway_timeout => '504 of nginx');
-	is(scalar $fake->seen, 0, 'and it was not asked again');
+	is(scalar $fake->seen, 0, 'a request that hung was not repeated');
 }
 
-# A worker is free again as soon as it has answered, though the client has not
-# read a byte; and the answer is whole when it does. (Buffers of the kernel, made
-# small above and here, would else be slow in its place.)
+# A worker is free as soon as it has answered, even if the client has not read a
+# byte. The answer is whole when the client reads. (The buffers of the kernel are
+# small here, so that they cannot hold the answer.)
 {
 	my $bob = $stack->user;
 	my $largest = '{"title":"' . '\u0001' x 200 . '","description":"' . '\u0001' x 1000 . '"}';
@@ -244,9 +244,9 @@ for my $method (qw(GET HEAD PUT)) {
 			'GET', $bob->tasks . '?limit=500',
 			[[Authorization => 'Bearer ' . $bob->token]], undef));
 	poll { $worker->log =~ /event=request/ } 'the worker has the request of a slow client';
-	answers($alone->send('GET', '/healthz'), 200, 'it answers others');
+	answers($alone->send('GET', '/healthz'), 200, 'the worker answers others meanwhile');
 	my $list = eval { $slow->_read_answer('GET', $bob->tasks . '?limit=500') };
-	is($list && scalar $list->json->@*, 500, 'and the slow one has all of its 500 tasks')
+	is($list && scalar $list->json->@*, 500, 'the slow client has all of its 500 tasks')
 	    or diag($@);
 	$stack->sql("DELETE FROM todo.tasks WHERE user_id = '" . $bob->id . "'");
 }

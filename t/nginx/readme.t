@@ -1,6 +1,6 @@
-# Goal: the README's own lines about nginx do what they say: what is installed with
-# them works, what an operator then sets survives an upgrade and everything else
-# is replaced, and /readyz can be asked from this machine by the line given.
+# Goal: the lines about nginx in the README do what they say. The installation works;
+# an upgrade keeps the operator's settings and replaces everything else; and the line
+# for /readyz works on this machine.
 
 use v5.36;
 use FindBin;
@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 use Facts;
 use Faults;
+use Files;
 use Nginx;
 use Stack;
 
@@ -24,8 +25,8 @@ sub code ($heading) {
 	return $part =~ /^    (\S.*)\n/mg;
 }
 
-# Runs those of these lines that are this command about /etc/nginx, on the folders
-# of the test, and on no others. Returns what they print.
+# Runs the lines below `heading` that have `command` and /etc/nginx, on the folders of
+# the test alone. Returns their output.
 sub follow ($heading, $command, $etc, %o) {
 	my @lines = grep { m{\A\Q$command\E .*/etc/nginx} } code($heading)
 	    or die "no $command in $heading";
@@ -34,7 +35,7 @@ sub follow ($heading, $command, $etc, %o) {
 		$line =~ s{/usr/local/share}{$root/usr/local/share}g;
 		$line =~ s{/etc/nginx}{$etc}g;
 		$line =~ /\A[a-z]+(?: -\w+)?(?: (?:\Q$root\E|\Q$etc\E)\S*)+\z/
-		    or die "what is this: $line";
+		    or die "unexpected line in the README: $line";
 		$out .= qx{$line 2>&1};
 		ok($? == 0 || $o{any_status}, "$heading: $line") or diag($out);
 	}
@@ -44,21 +45,21 @@ sub tree ($dir) {
 	return { map { (s{\A\Q$dir\E/}{}r => -d $_ ? 'folder' : slurp($_)) }
 		    glob "$dir/* $dir/*/*" };
 }
-# make's own, not that of the make which runs the tests.
+# The options of a make that runs this test are not for the make below.
 delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};
 sub install () {
 	my $command = "make -s -C '$stack->{build}' install DESTDIR='$root'";
 	is(system("$command >/dev/null 2>&1"), 0, 'make install');
 }
 
-# A certificate for the README's name, which leads nowhere.
+# A certificate for todo.example, the name in the README.
 sub certify ($dir) {
 	system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
 	    . '-subj /CN=todo.example -addext subjectAltName=DNS:todo.example '
 	    . "-keyout '$dir/key.pem' -out '$dir/cert.pem' 2>/dev/null") == 0 or die;
 }
 
-# Installed, and set as an operator would: in files of conf.d, and nowhere else.
+# Installed, then set as an operator would: in conf.d alone.
 install();
 my %yours;
 my $nginx = Nginx->new(stack => $stack, install => sub ($self) {
@@ -67,8 +68,8 @@ my $nginx = Nginx->new(stack => $stack, install => sub ($self) {
 	follow('5. nginx', 'cp', $etc);
 	follow('A server of its own', 'cp', $etc);
 	is_deeply([sort keys tree("$etc/conf.d")->%*], ['todo-settings.conf', 'todo-site.conf'],
-	    'two files are the operator\'s');
-	is_deeply(tree("$etc/todo"), tree("$share/nginx"), 'all others are in todo/');
+	    'conf.d has the two files of the operator');
+	is_deeply(tree("$etc/todo"), tree("$share/nginx"), 'todo/ has all other files');
 	certify($etc);
 	$self->edit('conf.d/todo-settings.conf',
 	    'unix:/run/todo-fcgi/todo.sock' => 'unix:' . $stack->pool_socket,
@@ -80,33 +81,35 @@ my $nginx = Nginx->new(stack => $stack, install => sub ($self) {
 	$self->fit;
 });
 
-# What was set, as a client sees it.
+# The settings, as a client sees them.
 sub in_force ($when) {
 	local $ENV{CURL_CA_BUNDLE} = $nginx->dir . '/cert.pem';
 	local $ENV{no_proxy} = '*';
 	my $curl = "curl -qsS --resolve todo.example:@{[$nginx->port]}:127.0.0.1";
 	my $url = "https://todo.example:@{[$nginx->port]}";
-	is(qx($curl $url/healthz), '{"status":"ok"}', "$when: the name and the certificate");
+	is(qx($curl $url/healthz), '{"status":"ok"}',
+		"$when: the name and the certificate are in force");
 	my $cors = qr/^access-control-allow-origin: \Q$page\E\r$/mi;
-	like(qx($curl -i -H 'Origin: $page' $url/api/me), $cors, "$when: the origin that was set");
+	like(qx($curl -i -H 'Origin: $page' $url/api/me), $cors,
+		"$when: the allowed origin is in force");
 	my $ready = qx($curl --interface 127.0.0.3 $url/readyz);
-	is($ready, '{"status":"ok"}', "$when: the address of the monitoring");
+	is($ready, '{"status":"ok"}', "$when: the address of the monitoring may ask /readyz");
 	$ready = qx($curl --interface 127.0.0.4 $url/readyz);
-	like($ready, qr/"code":"forbidden"/, "$when: and no other");
+	like($ready, qr/"code":"forbidden"/, "$when: no other address may ask /readyz");
 }
 in_force('installed');
 
-# /readyz by the README's line, though the name leads nowhere (or elsewhere).
+# /readyz by the README's line, although todo.example has no address.
 {
 	local $ENV{CURL_CA_BUNDLE} = $nginx->dir . '/cert.pem';
 	local $ENV{no_proxy} = '*';
 	my ($line) = grep { m{/readyz} } code('7. See that it works');
 	$line =~ s/:443:/:@{[$nginx->port]}:/;
 	$line =~ s{https://todo\.example}{$&:@{[$nginx->port]}};
-	is(qx{$line 2>/dev/null}, '{"status":"ok"}', "this machine may ask: $line");
+	is(qx{$line 2>/dev/null}, '{"status":"ok"}', "this machine may ask /readyz: $line");
 }
 
-# The next release: other files of ours, and one setting more.
+# The next release: changed files, and one more setting.
 install();
 for my $name ('nginx/todo-problem.conf', 'conf.d/todo-settings.conf') {
 	open my $f, '>>', "$share/$name" or die $!;
@@ -116,15 +119,17 @@ my $etc = $nginx->dir;
 $nginx->stop;
 follow('Upgrading', 'cp', $etc);
 my $said = follow('Upgrading', 'diff', $etc, any_status => 1);
-like($said, qr/^< # new in the next release$/m, 'what is new is shown');
-like($said, qr/^> \tdefault "\Q$page\E";$/m, 'and what was set');
-is_deeply(tree("$etc/todo"), tree("$share/nginx"), 'our files are the new ones, with no other');
-is_deeply(tree("$etc/conf.d"), \%yours, 'those of the operator are as they were');
-# Whoever installs once more instead loses nothing either.
+like($said, qr/^< # new in the next release$/m, 'diff shows the new setting');
+like($said, qr/^> \tdefault "\Q$page\E";$/m, "diff shows the operator's setting");
+is_deeply(tree("$etc/todo"), tree("$share/nginx"),
+	'upgraded: todo/ has the new files and no other');
+is_deeply(tree("$etc/conf.d"), \%yours, "upgraded: the operator's files are unchanged");
+# Installing once more instead of upgrading loses nothing.
 follow('5. nginx', 'cp', $etc);
 follow('A server of its own', 'cp', $etc);
-is_deeply(tree("$etc/todo"), tree("$share/nginx"), 'installed once more: the same files');
-is_deeply(tree("$etc/conf.d"), \%yours, 'and the same settings');
+is_deeply(tree("$etc/todo"), tree("$share/nginx"),
+	'installed once more: todo/ has the new files and no other');
+is_deeply(tree("$etc/conf.d"), \%yours, "installed once more: the operator's files are unchanged");
 $nginx->fit;
 $nginx->start;
 in_force('upgraded');

@@ -1,6 +1,6 @@
-# Goal: no log stops or ends a worker or a master, whatever is wrong with it:
-# syslog, a pipe, a socket, a terminal, a file; stuck, full, closed, gone, or
-# somebody else's. Lines may be lost; requests, HUP and TERM are not.
+# Goal: no log stops or ends a worker or a master, whatever is wrong with the log:
+# syslog, a pipe, a socket, a terminal or a file; stuck, full, closed or gone. Log lines
+# may be lost; requests, HUP and TERM are not.
 
 use v5.36;
 use FindBin;
@@ -10,6 +10,7 @@ use POSIX ();
 use Socket qw(AF_UNIX PF_UNSPEC SOCK_DGRAM SOCK_STREAM);
 use Test::More;
 use Facts;
+use Files;
 use Stack;
 
 $SIG{PIPE} = 'IGNORE';
@@ -20,10 +21,9 @@ my $REQUESTS = 700; # more lines than a socket, a pipe or a terminal holds
 my $count = 0;
 
 sub null () { open my $f, '+<', '/dev/null' or die $!; return $f }
-sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }
 
-# The program with `stderr` (undef: closed), an own listening socket as
-# descriptor 0, and `before` as the words before its own name.
+# Starts the program with `stderr` (undef: closed) and a listening socket of its own as
+# descriptor 0. `before`: words of the command before its name.
 sub started ($stderr, $args, %o) {
 	my $path = "$dir/log" . ++$count;
 	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64) or die $!;
@@ -34,7 +34,7 @@ sub started ($stderr, $args, %o) {
 		log => '/dev/null');
 }
 
-# How many of `n` requests are answered.
+# The number of requests, of `n`, that are answered.
 sub answered ($running, $n = $REQUESTS) {
 	my $good = 0;
 	for (1 .. $n) {
@@ -44,7 +44,7 @@ sub answered ($running, $n = $REQUESTS) {
 	return $good;
 }
 
-# A worker and a master are stopped by none of it.
+# A worker and a master go on with this standard error.
 sub unharmed ($name, $stderr, %o) {
 	for (['worker'], ['master', '-w', 2]) {
 		my ($role, @args) = @$_;
@@ -52,9 +52,9 @@ sub unharmed ($name, $stderr, %o) {
 		my $running = started($handle, \@args, %o);
 		is(answered($running), $REQUESTS, "$name: a $role answers");
 		$running->signal('HUP');
-		is(answered($running, 10), 10, 'and after HUP');
+		is(answered($running, 10), 10, "$name: a $role answers after HUP");
 		$running->signal('TERM');
-		is($running->wait // 'still there', 0, 'and TERM ends it');
+		is($running->wait // 'still there', 0, "$name: TERM ends a $role");
 		$running->signal('KILL') if !defined $running->ended;
 	}
 }
@@ -87,7 +87,7 @@ unharmed('stderr is a terminal stopped by ^S', sub {
 	my $running = started(undef, [], %file);
 	is(answered($running, 1), 1, 'stderr is closed: a worker answers');
 	my @open = map { readlink '/proc/' . $running->pid . "/fd/$_" } 0 .. 2;
-	is($open[2], '/dev/null', 'and its descriptor 2 is no connection');
+	is($open[2], '/dev/null', 'stderr is closed: descriptor 2 is not a connection');
 }
 
 # A file.
@@ -102,52 +102,53 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 	open my $err, '>', "$dir/err" or die $!;
 	my $running = started($err, [], env => { TODO_LOG => '/nonexistent/log' });
 	is(answered($running, 1), 1, 'a worker whose log cannot be opened answers');
-	my @told = slurp("$dir/err") =~ /^.*TODO_LOG.*$/mg;
-	is(scalar @told, 1, 'and says so once, where the lines go now');
-	like($told[0], qr{No such file or directory: /nonexistent/log}, 'with reason and path');
+	my @told = slurp_if_there("$dir/err") =~ /^.*TODO_LOG.*$/mg;
+	is(scalar @told, 1, 'a worker whose log cannot be opened says so once, on stderr');
+	like($told[0], qr{No such file or directory: /nonexistent/log},
+		'the line on stderr has reason and path');
 	$running->stop;
 	my ($exit, undef, $text) = $program->run({ TODO_LOG => 'log/x' });
-	is($exit, 78, 'a TODO_LOG of no known form is a wrong setting');
+	is($exit, 78, 'TODO_LOG=log/x: exit 78');
 	like($text, qr{TODO_LOG: neither stderr, syslog nor an absolute path: log/x},
-		'and told why');
+		'TODO_LOG=log/x: the message says why');
 }
 
-# Rotated, and then not ours: the descriptor that the master has open goes on.
+# Rotated, then impossible to open: the master goes on with the open descriptor.
 {
 	my $log = "$dir/rotated";
 	my $pool = started(null, ['-w', 2], env => { TODO_LOG => $log });
-	poll { $pool->workers == 2 && slurp($log) =~ /(?:event=ready.*){2}/s }
+	poll { $pool->workers == 2 && slurp_if_there($log) =~ /(?:event=ready.*){2}/s }
 	'a pool logs to a file';
 	rename $log, "$log.1" or die $!;
 	mkdir $log or die $!;
 	$pool->signal('HUP');
-	poll { slurp("$log.1") =~ /event=reloaded/ }
+	poll { slurp_if_there("$log.1") =~ /event=reloaded/ }
 	'HUP with a log that cannot be opened renews the workers';
-	my @told = slurp("$log.1") =~ /^.*event=log .*$/mg;
-	is(scalar @told, 1, 'it is said once');
-	like($told[0], qr/path=\Q$log\E reason="Is a directory"/, 'with path and reason');
+	my @told = slurp_if_there("$log.1") =~ /^.*event=log .*$/mg;
+	is(scalar @told, 1, 'the log says once that it cannot be opened');
+	like($told[0], qr/path=\Q$log\E reason="Is a directory"/, 'this line has path and reason');
 	for my $worker ($pool->workers) {
 		kill KILL => $worker;
 		poll {
 			my @w = $pool->workers;
 			@w == 2 && !grep { $_ == $worker } @w
 		}
-		'a worker that dies then is replaced';
+		'a worker that dies meanwhile is replaced';
 	}
-	is(answered($pool, 20), 20, 'and they answer');
-	my $before = () = slurp("$log.1") =~ /event=request/g;
+	is(answered($pool, 20), 20, 'the replaced workers answer');
+	my $before = () = slurp_if_there("$log.1") =~ /event=request/g;
 	answered($pool, 5);
-	my $after = () = slurp("$log.1") =~ /event=request/g;
-	is($after - $before, 5, 'into the file that was open');
+	my $after = () = slurp_if_there("$log.1") =~ /event=request/g;
+	is($after - $before, 5, 'the replaced workers log to the open file');
 	rmdir $log;
 	$pool->signal('HUP');
-	poll { answered($pool, 1); slurp($log) =~ /event=request/ }
-	'once the file can be opened they log there';
+	poll { answered($pool, 1); slurp_if_there($log) =~ /event=request/ }
+	'the workers log to the new file once it can be opened';
 	$pool->signal('TERM');
-	is($pool->wait, 0, 'TERM ends it');
+	is($pool->wait, 0, 'TERM ends the pool');
 }
 
-# What was lost is counted.
+# Lost lines are counted.
 {
 	pipe my $reader, my $writer or die $!;
 	my $running = started($writer, [], %file);
@@ -160,34 +161,35 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 		answered($running, 1);
 		$lines =~ /event=log lost=\d+\n/
 	}
-	'a pipe that is read again says how many lines were lost';
+	'once a pipe is read again, the log has the number of lost lines';
 	my ($lost) = $lines =~ /event=log lost=(\d+)/;
 	my $asked = () = $lines =~ /event=request/g;
-	cmp_ok($lost + $asked, '>=', $REQUESTS, 'which with those that came are all');
+	cmp_ok($lost + $asked, '>=', $REQUESTS, 'the lost lines and the others are all lines');
 	is(scalar(grep { !/\Atime=\S+ level=\S+ event=/ } split /\n/, $lines), 0,
-		'no line is torn');
+		'every line is whole');
 }
 
 # The journal.
-for (['the journal', 0, qr/\A<6>time=/], ['another stream', 1, qr/\Atime=/]) {
+for (['stderr is the journal', 0, qr/\A<6>time=/], ['stderr is not the journal', 1, qr/\Atime=/]) {
 	my ($what, $off, $first) = @$_;
 	my $path = "$dir/journal$off";
 	open my $err, '>', $path or die $!;
 	my ($device, $inode) = stat $err;
-	my $running = started(
-		$err,
-		[],
-		env => {TODO_LOG => 'stderr', JOURNAL_STREAM => "$device:" . ($inode + $off),
-			JWT_ISUER => 'x'
-		});
-	is(answered($running, 1), 1, "a worker whose JOURNAL_STREAM is of $what answers");
-	is(scalar(grep { !/$first|\A<4>time=\S+ level=warning / } split /\n/, slurp($path)), 0,
-		'and each line begins as it should');
-	is(scalar(() = slurp($path) =~ /^<4>time=\S+ level=warning/mg), 1 - $off,
-		'a warning with its own priority');
+	my %env = (TODO_LOG => 'stderr', JOURNAL_STREAM => "$device:" . ($inode + $off),
+	    JWT_ISUER => 'x');
+	my $running = started($err, [], env => \%env);
+	is(answered($running, 1), 1, "$what: a worker answers");
+	is(
+		scalar( grep { !/$first|\A<4>time=\S+ level=warning / } split /\n/,
+			slurp_if_there($path)
+		),
+		0,
+		"$what: each line begins as it should");
+	is(scalar(() = slurp_if_there($path) =~ /^<4>time=\S+ level=warning/mg), 1 - $off,
+		"$what: a warning has its own priority");
 }
 
-# Syslog, at a /dev/log of our own.
+# Syslog, at a private /dev/log.
 SKIP: {
 	my $dev = "$dir/dev";
 	mkdir $dev;
@@ -196,7 +198,7 @@ SKIP: {
 	    "mount --rbind $dev /dev";
 	my @before =
 	    ('unshare', $> == 0 ? '-m' : '-rm', '/bin/sh', '-c', "$mounts && exec \"\$@\"", 'sh');
-	skip 'no namespace of mounts here', 14 if system(@before, 'true') != 0;
+	skip 'no mount namespace', 14 if system(@before, 'true') != 0;
 	my $daemon = sub {
 		unlink "$dev/log";
 		IO::Socket::UNIX->new(Local => "$dev/log", Type => SOCK_DGRAM) or die $!
@@ -218,14 +220,14 @@ SKIP: {
 		}
 		$_[0]
 	};
-	$hear->('syslog has the lines');
+	$hear->('syslog gets the lines');
 	my $pid = $running->pid;
-	like($line,
-		qr/\A<30>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d todo-fcgi\[$pid\]: level=info event=request [^\n]*\z/,
-		'as syslog(3) writes them');
+	my $time = qr/[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d/;
+	like($line, qr/\A<30>$time todo-fcgi\[$pid\]: level=info event=request [^\n]*\z/,
+	    'the lines have the form of syslog(3)');
 	$heard = $daemon->();
 	$line = '';
-	$hear->('and after the daemon was started anew');
+	$hear->('syslog gets the lines after a restart of its daemon');
 }
 
 $stack->done;

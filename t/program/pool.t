@@ -1,6 +1,6 @@
-# Goal: the pool under spawn-fcgi: workers are replaced, TERM ends all after the
-# request in hand, HUP renews all without losing one, the secret is in no
-# environment, and logs reach the operator in each way of starting.
+# Goal: the pool under spawn-fcgi. Workers that die are replaced; TERM ends all workers
+# after their request; HUP renews all of them without losing a request; no environment
+# holds the secret; and logs reach the operator in each way of starting.
 
 use v5.36;
 use FindBin;
@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/../lib";
 use IO::Socket::INET;
 use Test::More;
 use Facts;
+use Files;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
@@ -20,7 +21,7 @@ sub ask ($pool, $method, $target, $body = undef, %o) {
 	    ->send($method, $target, [bearer(), ['Content-Type' => 'application/json']], $body, %o);
 }
 sub me ($pool, %o) { $stack->fastcgi($pool)->send('GET', '/api/me', [bearer(%o)]) }
-# HUP, until all of its `n` workers are others.
+# HUP, then wait until all `n` workers are new.
 sub renew ($pool, $n) {
 	my %old = map { $_ => 1 } $pool->workers;
 	$pool->signal('HUP');
@@ -33,14 +34,10 @@ sub up ($pool, $n) {
 	}
 	"$n workers answer"
 }
-sub environ ($pid) {
-	open my $f, '<', "/proc/$pid/environ" or return '';
-	local $/;
-	return <$f> // ''
-}
+sub environ ($pid) { slurp_if_there("/proc/$pid/environ") }
 
-# Asks until told to stop, from `n` processes; what each saw: its statuses.
-# A connection that the pool never took is none of its requests.
+# Asks from `n` processes while `disturb` runs. Returns how often each status was seen.
+# A connection that the pool never accepted counts as "not taken".
 sub under_load ($pool, $n, $disturb) {
 	my $stop = $program->dir . '/stop' . rand;
 	my @seen = in_parallel($stack, $n + 1, sub ($i) {
@@ -51,13 +48,10 @@ sub under_load ($pool, $n, $disturb) {
 		}
 		my (%seen, $k);
 		until (-e $stop && $k++ > 3) {
-			my $answer = eval {
-				$i % 2
-				    ? ask($pool, 'POST', "/api/$id/tasks",
-					'{"title":"under load"}', maybe => 1)
-				    : ask($pool, 'GET', "/api/$id/tasks?limit=3", undef,
-					maybe => 1)
-			};
+			my @request = $i % 2
+			    ? ('POST', "/api/$id/tasks", '{"title":"under load"}')
+			    : ('GET', "/api/$id/tasks?limit=3", undef);
+			my $answer = eval { ask($pool, @request, maybe => 1) };
 			my $what =
 			      $@ ? ($@ =~ /\Aconnect/ ? 'no pool' : "torn: $@")
 			    : !defined $answer ? 'not taken'
@@ -72,7 +66,7 @@ sub under_load ($pool, $n, $disturb) {
 	return \%all;
 }
 
-# Waits until the pool has answered `n` reads and `n` writes more.
+# Waits until the pool has answered `n` more reads and `n` more writes.
 sub busy ($pool, $n) {
 	my $answered = sub {
 		my $log = $pool->log;
@@ -83,28 +77,22 @@ sub busy ($pool, $n) {
 	'there is load';
 }
 
-# Up.
+# The pool starts.
 my $file = $program->dir . '/secret';
-sub secret_file ($secret) {
-	open my $f, '>', "$file.new" or die $!;
-	print {$f} $secret;
-	close $f;
-	rename "$file.new", $file;
-}
+sub secret_file ($secret) { spew($file, $secret) }
 secret_file($stack->secret);
 my $pool =
     $program->pool(master => 3, BETTER_AUTH_SECRET => undef, BETTER_AUTH_SECRET_FILE => $file);
 my $workers = up($pool, 3);
-ok(!(grep { $_ == $pool->pid } @$workers), 'the master is no worker');
-like($pool->log, qr/event=start/, 'it logs that it starts, to standard error under spawn-fcgi -n');
-like($pool->log, qr/event=request [^\n]*route=\/api\/me/, 'and the requests');
+ok(!(grep { $_ == $pool->pid } @$workers), 'the master is not a worker');
+like($pool->log, qr/event=start/, 'the start is logged to standard error under spawn-fcgi -n');
+like($pool->log, qr/event=request [^\n]*route=\/api\/me/,
+	'requests are logged to standard error under spawn-fcgi -n');
 
-# Whoever sleeps is not woken for what another one takes.
+# A worker that sleeps is not woken for a request that another one takes.
 {
 	my $woken = sub ($pid) {
-		open my $f, '<', "/proc/$pid/status" or die $!;
-		local $/;
-		<$f> =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : die
+		slurp("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : die;
 	};
 	my %before = map { $_ => $woken->($_) } @$workers;
 	me($pool) for 1 .. 100;
@@ -113,7 +101,7 @@ like($pool->log, qr/event=request [^\n]*route=\/api\/me/, 'and the requests');
 		"100 requests, one after the other, leave a worker asleep (woken $least times)");
 }
 
-# A worker that dies is replaced; the others go on.
+# A worker that dies is replaced; the others stay.
 for my $signal (qw(KILL TERM KILL ABRT)) {
 	my ($victim) = $pool->workers;
 	my @others = grep { $_ != $victim } $pool->workers;
@@ -124,30 +112,35 @@ for my $signal (qw(KILL TERM KILL ABRT)) {
 	}
 	"a worker that got $signal is replaced";
 	my %now = map { $_ => 1 } @{ $now // [] };
-	is(scalar(grep { $now{$_} } @others), 2, 'the others are as they were');
-	answers(me($pool), 200, 'and it answers');
+	is(scalar(grep { $now{$_} } @others), 2, "$signal: the other workers stay");
+	answers(me($pool), 200, "$signal: the pool answers");
 }
-ok(!defined $pool->ended, 'the master lives');
+ok(!defined $pool->ended, 'the master is alive');
 
-# Killed one after the other under load: it goes on.
-my $seen = under_load($pool, 3, sub {
-	for (1 .. 15) {
-		my ($victim) = $pool->workers;
-		kill TERM => $victim if $victim;
-		poll {
-			my @w = $pool->workers;
-			@w == 3 && !grep { $_ == $victim } @w
+# Workers end one after the other under load.
+my $seen = under_load(
+	$pool, 3,
+	sub {
+		for (1 .. 15) {
+			my ($victim) = $pool->workers;
+			kill TERM => $victim if $victim;
+			poll {
+				my @w = $pool->workers;
+				@w == 3 && !grep { $_ == $victim } @w
+			}
+			'the worker is replaced';
+			busy($pool, 2);
 		}
-		'replaced';
-		busy($pool, 2);
-	}
-});
-is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [],
-	'TERM to single workers under load loses no request')
+	});
+is_deeply(
+	[grep { !/\A20[01]\z/ } keys %$seen], [],
+	'TERM to single workers under load loses no request'
+) or diag(explain($seen));
+ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20,
+	'TERM to single workers: more than 20 reads and 20 writes')
     or diag(explain($seen));
-ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(explain($seen));
 
-# HUP under load: all renewed, none lost.
+# HUP under load: all workers are renewed, no request is lost.
 my %before = map { $_ => 1 } $pool->workers;
 $seen = under_load($pool, 3, sub {
 	for (1 .. 3) {
@@ -157,44 +150,45 @@ $seen = under_load($pool, 3, sub {
 });
 is_deeply([grep { !/\A20[01]\z/ } keys %$seen], [], 'HUP under load loses no request')
     or diag(explain($seen));
-ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'of many') or diag(explain($seen));
-is(scalar(grep { $before{$_} } $pool->workers), 0, 'and all workers are new');
+ok(($seen->{200} // 0) > 20 && ($seen->{201} // 0) > 20, 'HUP: more than 20 reads and 20 writes')
+    or diag(explain($seen));
+is(scalar(grep { $before{$_} } $pool->workers), 0, 'HUP renews all workers');
 
-# HUP reads the secret file anew.
+# HUP reads the secret file again.
 my $new = 'the secret after the rotation, long enough';
 secret_file($new);
-answers(me($pool), 200, 'before HUP the old secret counts');
+answers(me($pool), 200, 'before HUP: the old secret');
 renew($pool, 3);
-answers(me($pool, key => $new), 200, 'after HUP the new one');
-refuses(me($pool), token_invalid => 'and the old one no more');
+answers(me($pool, key => $new), 200, 'after HUP: the new secret');
+refuses(me($pool), token_invalid => 'after HUP: the old secret');
 secret_file('short');
 my @had = sort $pool->workers;
 $pool->signal('HUP');
-poll { $pool->log =~ /BETTER_AUTH_SECRET_FILE/ } 'a HUP to a wrong secret file is complained of';
-answers(me($pool, key => $new), 200, 'and leaves the pool as it was');
+poll { $pool->log =~ /BETTER_AUTH_SECRET_FILE/ } 'HUP with a wrong secret file: the log says so';
+answers(me($pool, key => $new), 200, 'HUP with a wrong secret file: the pool stays as it was');
 secret_file($stack->secret);
 renew($pool, 3);
-answers(me($pool), 200, 'until it is right again');
+answers(me($pool), 200, 'HUP with a right secret file');
 
-# TERM under load: what was taken is answered, whole; then all is gone.
+# TERM under load: every accepted request is answered whole, then all processes end.
 my @last = $pool->workers;
 $seen = under_load($pool, 4, sub {
 	busy($pool, 10);
 	$pool->signal('TERM');
 });
-is($pool->wait, 0, 'TERM ends it with 0');
+is($pool->wait, 0, 'TERM: the master exits 0');
 is_deeply([grep { !/\A(?:20[01]|no pool|not taken)\z/ } keys %$seen], [],
-	'every request that was taken had its answer')
+	'TERM: every accepted request was answered')
     or diag(explain($seen));
-is(scalar(grep { kill 0, $_ } @last), 0, 'no worker is left');
-like($pool->log, qr/event=stop/, 'it logs that it stops');
+is(scalar(grep { kill 0, $_ } @last), 0, 'TERM: no worker is left');
+like($pool->log, qr/event=stop/, 'TERM: the stop is logged');
 
-# Every POST that was acknowledged is there, and no other.
+# Every acknowledged POST is stored, and no other.
 my $made = () = $pool->log =~ /status=201/g;
 is(($stack->sql("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'"))[0][0], $made,
-	'each POST that was answered was made, once');
+	'each acknowledged POST was done once');
 
-# The secret is in nobody's environment, by any of its names.
+# No environment holds the secret, whichever setting gives it.
 my $secret = $stack->secret;
 for (
 	['BETTER_AUTH_SECRET', BETTER_AUTH_SECRET => $secret],
@@ -205,85 +199,82 @@ for (
 	])
 {
 	my ($name, %env) = @$_;
-	# A file of settings that the issuer shares has its database's password.
+	# Settings that are shared with the issuer hold the password of its database.
 	my $p = $program->pool(master => 2, %env,
 		ISSUER_DATABASE => 'mysql://better_auth:old secret@localhost/x');
 	up($p, 2);
-	# One that has been forked and does not run yet has none.
-	poll { my @w = $p->workers; @w == 2 && !grep { length environ($_) == 0 } @w } 'both run';
+	# A process that has been forked and does not run yet has no environment.
+	poll {
+		my @w = $p->workers;
+		@w == 2 && !grep { length environ($_) == 0 } @w
+	}
+	'both workers run';
 	my @pids = ($p->pid, $p->workers);
 	is(scalar @pids, 3, "$name: a master and two workers");
-	is(scalar(grep { environ($_) =~ /\Q$secret\E|single secret|old secret/ } @pids), 0,
-		"$name is in no /proc/PID/environ");
-	ok(!(grep { length environ($_) == 0 } @pids), 'which could be read');
-	renew($p, 2);
-	answers(me($p), 200, 'who know the secret');
 	is(
-		scalar( grep { environ($_) =~ /\Q$secret\E|single secret|old secret/ } $p->pid,
-			$p->workers
-		),
-		0,
-		'and do not show it either');
+		scalar(grep { environ($_) =~ /\Q$secret\E|single secret|old secret/ } @pids), 0,
+		"$name: no /proc/PID/environ holds a secret");
+	ok(!(grep { length environ($_) == 0 } @pids),
+		"$name: each /proc/PID/environ could be read");
+	renew($p, 2);
+	answers(me($p), 200, "$name: the renewed workers know the secret");
+	my $private = qr/\Q$secret\E|single secret|old secret/;
+	is(scalar(grep { environ($_) =~ $private } $p->pid, $p->workers), 0,
+	    "$name: no environment holds a secret after HUP");
 	my ($victim) = $p->workers;
 	kill KILL => $victim;
-	poll { my @w = $p->workers; @w == 2 && !grep { $_ == $victim } @w } 'a replacement';
-	answers(me($p), 200, 'knows it too') for 1 .. 4;
-	is(
-		scalar(
-			grep {
-				open my $f, '<', "/proc/$_/cmdline";
-				local $/;
-				<$f> =~ /\Q$secret\E/
-			} $p->pid,
-			$p->workers
-		),
-		0,
-		'nor is it among the arguments');
-	is($p->log =~ /\Q$secret\E/ ? 1 : 0, 0, 'nor in the log');
+	poll {
+		my @w = $p->workers;
+		@w == 2 && !grep { $_ == $victim } @w
+	}
+	"$name: a dead worker is replaced";
+	answers(me($p), 200, "$name: the replacement knows the secret") for 1 .. 4;
+	my @cmdlines = map { slurp_if_there("/proc/$_/cmdline") } $p->pid, $p->workers;
+	is(scalar(grep { /\Q$secret\E/ } @cmdlines), 0, "$name: no argument holds the secret");
+	is($p->log =~ /\Q$secret\E/ ? 1 : 0, 0, "$name: the log does not hold the secret");
 }
 
-# Plain spawn-fcgi -F N: every worker by itself, logs to a file.
+# spawn-fcgi -F N: N workers without a master, which log to a file.
 my $log = $program->dir . '/forked.log';
 my $forked = $program->pool(fork => 3, TODO_LOG => $log);
 poll { eval { me($forked)->status == 200 } } 'a pool without a master answers';
-is(scalar $forked->workers, 3, 'three workers by themselves');
-answers(me($forked), 200, 'request') for 1 .. 5;
-sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> }
-poll { slurp($log) =~ /event=request/ } 'it logs to TODO_LOG';
-# Each wipes its own, and one may answer before another has begun.
+is(scalar $forked->workers, 3, 'there are three workers without a master');
+answers(me($forked), 200, 'a worker without a master answers') for 1 .. 5;
+poll { slurp_if_there($log) =~ /event=request/ } 'workers without a master log to TODO_LOG';
+# Each worker wipes its own environment, and one may answer before another has started.
 poll {
 	!grep { environ($_) =~ /\Q$secret\E/ } $forked->workers
 }
-'the secret is in no environment there either';
+'no environment holds the secret without a master';
 my ($one) = $forked->workers;
 kill TERM => $one;
-poll { $forked->workers == 2 } 'TERM ends one of them';
-answers(me($forked), 200, 'the others go on');
+poll { $forked->workers == 2 } 'TERM ends one worker without a master';
+answers(me($forked), 200, 'the other workers without a master answer');
 my @pids = $forked->workers;
 $forked->stop;
-is(scalar(grep { kill 0, $_ } @pids), 0, 'and TERM ends all');
+is(scalar(grep { kill 0, $_ } @pids), 0, 'TERM ends all workers without a master');
 is(scalar(grep { !/\Atime=\S+ level=\S+ event=\S+/ } split /\n/, slurp($log)), 0,
-	'no line of the log is torn');
+	'every line of the log is whole');
 
-# A single worker on a socket, as whoever starts it likes.
+# A single worker on a socket.
 my $worker = $program->worker;
 answers(me($worker), 200, 'a single worker answers');
 $worker->signal('TERM');
-is($worker->wait, 0, 'and ends with 0 at TERM');
+is($worker->wait, 0, 'a single worker exits 0 at TERM');
 $worker = $program->worker;
-answers(me($worker), 200, 'another');
-# What other programs take for a reload, or reopen logs at, is none of a worker's.
+answers(me($worker), 200, 'a second single worker answers');
+# Signals that other programs take for a reload do nothing to a worker.
 for my $signal (qw(HUP USR1 USR2 PIPE ALRM)) {
 	$worker->signal($signal);
-	answers(me($worker), 200, "$signal: a worker goes on") for 1 .. 2;
+	answers(me($worker), 200, "$signal: a single worker goes on") for 1 .. 2;
 }
-# A client that connects and says nothing, or half of something, is no reason to hang for good.
+# Clients that connect and send nothing, or half a record.
 my $silent = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
 my $half = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
 $half->syswrite("\x01\x01\x00\x01\x00\x08");
 $silent->close;
 $half->close;
-answers(me($worker), 200, 'after connections that said nothing or too little');
+answers(me($worker), 200, 'a worker answers after connections with no or half a request');
 for my $junk ("GET / HTTP/1.1\r\n\r\n", "\0" x 64, "\xff" x 512,
 	pack('CCnnCCnCx5', 1, 1, 1, 8, 0, 0, 2, 0),
 	pack('CCnnCC', 1, 4, 1, 0xffff, 0, 0) . 'x' x 100)
@@ -293,25 +284,26 @@ for my $junk ("GET / HTTP/1.1\r\n\r\n", "\0" x 64, "\xff" x 512,
 	$socket->syswrite($junk);
 	$socket->close;
 }
-answers(me($worker), 200, 'nor after those that speak no FastCGI');
-ok(!defined $worker->ended, 'it is the same worker');
+answers(me($worker), 200, 'a worker answers after connections with other protocols');
+ok(!defined $worker->ended, 'the worker is still the same process');
 
-# Over TCP, where the end of a connection could take back an answer that the other
-# side has not read yet, if the worker has not read all that came.
+# Over TCP: if the worker closes a connection before it has read everything, the kernel
+# may discard an answer that the other side has not read.
 my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64) or die $!;
 my $distant = $program->worker_at('127.0.0.1:' . $listen->sockport, $listen);
 answers(me($distant), 200, 'a worker on a TCP socket answers') for 1 .. 3;
-answers(ask($distant, 'POST', "/api/$id/tasks", '{"title":"over TCP"}'), 201, 'and reads a body');
+answers(ask($distant, 'POST', "/api/$id/tasks", '{"title":"over TCP"}'), 201,
+	'a worker on a TCP socket reads a body');
 refuses(ask($distant, 'POST', "/api/$id/tasks", 'x' x 1_000_000),
-	content_too_large => 'and says so of one that it does not read')
-    for 1 .. 5;
+	content_too_large => 'a worker on a TCP socket refuses a body that it does not read'
+) for 1 .. 5;
 $distant->signal('TERM');
-is($distant->wait, 0, 'and ends with 0 at TERM');
+is($distant->wait, 0, 'a worker on a TCP socket exits 0 at TERM');
 
-# TERM while connections queue: the request in hand is the last.
+# TERM while connections wait: the current request is the last.
 {
 	my $busy = $program->worker;
-	# From then on it opens nothing but connections to it.
+	# From now on each new descriptor is a connection.
 	poll { $busy->log =~ /event=ready/ } 'a worker is ready';
 	my $fds = sub () { scalar(() = glob '/proc/' . $busy->pid . '/fd/*') };
 	my $before = $fds->();
@@ -319,15 +311,16 @@ is($distant->wait, 0, 'and ends with 0 at TERM');
 	my ($begin, $end) = (pack('CCnnCCnCx5', 1, 1, 1, 8, 0, 0, 1, 0), join '',
 		map { pack 'CCnnCC', 1, $_, 1, 0, 0, 0 } 4, 5);
 	$first->syswrite($begin);
-	poll { $fds->() > $before } 'and has one in hand';
+	poll { $fds->() > $before } 'the worker has accepted a connection';
 	$_->syswrite($begin . $end) for @rest;
 	$busy->signal('TERM');
 	$first->syswrite($end);
-	is($busy->wait, 0, 'it ends at TERM, with more waiting');
-	is(scalar(() = $busy->log =~ /event=request /g), 1, 'after the one that it had in hand');
+	is($busy->wait, 0, 'TERM ends a worker with connections waiting');
+	is(scalar(() = $busy->log =~ /event=request /g), 1,
+		'TERM lets a worker finish its current request');
 }
 
-# A log that nobody reads any more stops nobody.
+# A log that nobody reads stops no worker.
 {
 	my $fifo = $program->dir . '/fifo';
 	system('mkfifo', '-m', '0666', $fifo) == 0 or die;
@@ -335,20 +328,22 @@ is($distant->wait, 0, 'and ends with 0 at TERM');
 	my $unheard = $program->worker(TODO_LOG => $fifo);
 	my $client = $unheard->client;
 	is(scalar(grep { $client->send('GET', '/healthz')->status == 200 } 1 .. 1000), 1000,
-		'with a log that is full requests are answered');
+		'requests are answered with a full log');
 	$reader->blocking(0);
 	my $lines = '';
 	1 while sysread $reader, $lines, 65536, length $lines;
 	my $heard = () = $lines =~ /event=request .*\n/g;
-	ok($heard > 100 && $heard < 1000 && $lines =~ /\n\z/,
-		'what there was room for is in it, in whole lines')
-	    or diag($heard);
-	answers($client->send('GET', '/healthz'), 200, 'and once it is read again');
+	ok(
+		$heard > 100 && $heard < 1000 && $lines =~ /\n\z/,
+		'a full log has whole lines'
+	) or diag($heard);
+	answers($client->send('GET', '/healthz'), 200,
+		'requests are answered once the log is read again');
 	$lines = '';
 	poll { sysread $reader, $lines, 65536, length $lines; $lines =~ /event=request .*\n/ }
-	'it has the next one';
+	'the log has lines again once it is read';
 	$unheard->signal('TERM');
-	is($unheard->wait, 0, 'the worker ends as always');
+	is($unheard->wait, 0, 'TERM ends a worker with a full log');
 }
 
 $stack->done;

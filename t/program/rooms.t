@@ -115,9 +115,11 @@ for my $reader ('task/task_json', 'task/task_query', 'base/json', 'base/json_che
 }
 my @store = reached('include/task/task_store.h');
 ok(@store <= 8, 'task_store.h reaches at most 8 headers') or diag("@store");
-is_deeply([grep { !m{\Abase/|\Aserver/(?:notify|handoff|master)\z} } reached('app/server/master.c')],
-    [], 'the master knows no request, no token and no database');
-is_deeply([grep { m{\Adb/|\Atask/|/fcgi\z} } reached('app/server/identity.c')], [],
-    'identity is made of the token alone');
+is_deeply(
+	[grep { !m{\Abase/|\Aserver/(?:notify|handoff|master)\z} } reached('app/server/master.c')],
+	[], 'the master knows no request, no token and no database');
+is_deeply(
+	[grep { m{\Adb/|\Atask/|/fcgi\z} } reached('app/server/identity.c')], [],
+	'identity is made of the token alone');
 
 done_testing;

@@ -1,27 +1,27 @@
-# Goal: however the database server and the client's option files are set, each
-# session sets what it relies on: the program, the issuer, sql/migrate, and the
-# SQL and the commands that the README has.
+# Goal: however the database server and the option files of its clients are set, every
+# session sets what it relies on: the program, the issuer, sql/migrate, and the SQL and
+# the commands in the README.
 
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Fcntl qw(F_SETFD);
 use File::Temp ();
-use JSON::PP ();
 use POSIX ();
 use Test::More;
+use BetterAuth;
 use Facts;
+use Files;
 use Stack;
 
 my $stack = Stack->new(private => 1, issuer => 1, inside => 1);
 my $root = Stack->root;
-my $JSON = JSON::PP->new->utf8;
 my $frontend = $stack->frontend;
-my ($origin) = $stack->url =~ m{\A(https://[^/]+)};
+my $better_auth = BetterAuth->new($stack);
 
-# --- how the server can be set ------------------------------------------------
+# --- the settings of the server ------------------------------------------------
 
-# Each flag of sql_mode that this server knows, and the modes that stand for several.
+# Each flag of sql_mode that this server knows. Some stand for several others.
 my ($flags) = map { $_->[0] } $stack->sql("SELECT ENUM_VALUE_LIST
     FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'SQL_MODE'");
 my @flags = grep { length } split /,/, $flags;
@@ -46,14 +46,14 @@ my @settings = (
 	[init_connect => "'START TRANSACTION'"],
 );
 
-# An administrator for whom init_connect is run, unlike for those with SUPER.
+# An administrator without SUPER, so that init_connect is run for him.
 my $admin = $stack->file('etc/operator.cnf');
 $stack->sql("CREATE USER operator\@localhost IDENTIFIED BY 'operator';
     GRANT ALL ON *.* TO operator\@localhost WITH GRANT OPTION;
     REVOKE SUPER, CONNECTION ADMIN ON *.* FROM operator\@localhost");
-write_file($admin, $stack->read('etc/admin.cnf') =~ s/^user=.*/user=operator\npassword=operator/mr);
+spew($admin, $stack->read('etc/admin.cnf') =~ s/^user=.*/user=operator\npassword=operator/mr);
 
-# What the option file of an account sets, for the clients that read one.
+# Option files of the administrator: name => path.
 my %files = map { $_->[0] => $stack->file("etc/$_->[0].cnf") } (my @files = (
 	['init-command', 'init-command = SET autocommit = 0'],
 	['sql-mode', "init-command = SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES,ORACLE'"],
@@ -61,30 +61,28 @@ my %files = map { $_->[0] => $stack->file("etc/$_->[0].cnf") } (my @files = (
 	['shapes', "vertical\nxml\ndelimiter = //\nforce\ncolumn-names"],
 	['verbose', "verbose\nauto-vertical-output\ncolumn-type-info\ntee = /dev/null"],
 ));
-write_file($files{ $_->[0] }, $stack->read('etc/admin.cnf') . "[mariadb-client]\n$_->[1]\n")
+spew($files{ $_->[0] }, $stack->read('etc/admin.cnf') . "[mariadb-client]\n$_->[1]\n")
     for @files;
 
-# --- what is tried under each -------------------------------------------------
+# --- what is tried under each setting ------------------------------------------
 
-sub write_file ($name, $text) {
-	open my $f, '>', $name or die "$name: $!";
-	print {$f} $text;
-	close $f or die "$name: $!";
-}
-
+# An endpoint of Better Auth, with one cookie jar.
 my %jar;
 sub auth ($method, $path, $body = undef) {
-	my $answer = $stack->of_others(sub {
-		$stack->client->send($method, "/api/auth$path", [[Origin => $origin],
-		    (%jar ? [Cookie => join '; ', map { "$_=$jar{$_}" } sort keys %jar] : ()),
-		    (defined $body ? ['Content-Type' => 'application/json'] : ())],
-		    defined $body ? $JSON->encode($body) : undef);
-	});
+	my $cookie = join '; ', map { "$_=$jar{$_}" } sort keys %jar;
+	my $answer = $better_auth->ask($method, $path, $cookie || undef, $body);
 	for ($answer->all('Set-Cookie')) { $jar{$1} = $2 if /\A([^=]+)=([^;]*)/ }
 	return $answer;
 }
+# Signs somebody new up.
+sub sign_up ($name, $email) {
+	%jar = ();
+	my $password = 'correct horse battery staple';
+	return auth(POST => '/sign-up/email',
+	    { name => $name, email => "$email\@example.com", password => $password });
+}
 
-# New connections, so that what is set for the server holds for them.
+# Ends all connections, so that the next ones get the settings of the server.
 sub end_connections {
 	my @ids = map { $_->[0] } $stack->sql("SET SESSION max_statement_time = 0,
 	    sql_select_limit = DEFAULT;
@@ -97,51 +95,39 @@ sub end_connections {
 	'the connections have ended';
 }
 
-# The value of `sql`, by a session that sets what it needs itself.
+# The first value that `sql` gives, in a session with all settings it needs.
 sub value ($sql) {
 	my ($row) = $stack->sql("SET SESSION sql_mode = '', sql_select_limit = DEFAULT,
 	    max_statement_time = 0, autocommit = 1, tx_isolation = 'REPEATABLE-READ'; $sql");
 	return $row->[0];
 }
 
-# How a table is made, on several lines, without its database's name.
+# The definition of a table.
 sub table ($name) {
 	return join "\n", map { "@$_" } $stack->sql("SET SESSION sql_mode = '',
 	    sql_select_limit = DEFAULT, max_statement_time = 0; SHOW CREATE TABLE $name");
 }
 
 my $count = 0;
-my $victim = do {
-	auth(POST => '/sign-up/email', { name => 'Victim', email => 'victim@example.com',
-	    password => 'correct horse battery staple' })->json->{user}{id};
-};
+my $victim = sign_up('Victim', 'victim')->json->{user}{id};
 
-# The issuer: nobody else's row is changed by a name, and nothing is lost or cut.
+# The issuer: no name changes the row of another user, and nothing is lost or cut.
 sub issuer_holds {
-	%jar = ();
-	my $email = 'n' . ++$count . '@example.com';
+	my $id = ++$count;
 	my $hex = unpack 'H*', $victim;
 	my $name = "', 'x\@example.com', 0, NULL, NOW(), NOW()), (0x$hex, '";
-	for my $evil ($name, "\\', name=0x6368616e676564 where id=0x$hex -- ", "'\\''\"`\x{1F600}")
-	{
-		%jar = ();
-		my $up = auth(
-			POST => '/sign-up/email',
-			{
-				name => $evil,
-				email => "$count-" . length($evil) . $email,
-				password => 'correct horse battery staple'
-			});
-		return "sign-up: " . $up->status . ' ' . $up->{body} if $up->status != 200;
+	my $rename = "\\', name=0x6368616e676564 where id=0x$hex -- ";
+	for my $evil ($name, $rename, "'\\''\"`\x{1F600}") {
+		my $up = sign_up($evil, "n$id-" . length $evil);
+		return 'sign-up: ' . $up->dump if $up->status != 200;
 		return 'the name is stored as ' . $up->json->{user}{name}
 		    if $up->json->{user}{name} ne $evil;
 		my $read = auth(GET => '/get-session')->json;
 		return 'the name is read as ' . ($read->{user}{name} // '')
 		    if ($read->{user}{name} // '') ne $evil;
 	}
-	return 'the victim is called '
-	    . value("SELECT name FROM better_auth.user WHERE id = '$victim'")
-	    if value("SELECT name FROM better_auth.user WHERE id = '$victim'") ne 'Victim';
+	my $called = value("SELECT name FROM better_auth.user WHERE id = '$victim'");
+	return "the victim is called $called" if $called ne 'Victim';
 	my $session = auth(GET => '/get-session')->json;
 	my $seconds = value("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(),
 	    CONVERT_TZ(expiresAt, \@\@session.time_zone, '+00:00'))
@@ -149,21 +135,22 @@ sub issuer_holds {
 	return "the session lasts $seconds s" if abs($seconds - 7 * 86400) > 60;
 	my $token = auth(GET => '/token');
 	return 'token: ' . $token->status if $token->status != 200;
-	return 'sign-out: ' if auth(POST => '/sign-out', {})->status != 200;
+	return 'sign-out' if auth(POST => '/sign-out', {})->status != 200;
 	return 'a session is left' if value("SELECT COUNT(*) FROM better_auth.session
 	    WHERE token = '$session->{session}{token}'");
 	return 'ok';
 }
 
-# The program: what it was told to keep is there afterwards for everybody.
+# The program: what it acknowledged is there for every session.
 sub program_holds {
 	my $user = $stack->user;
 	my $id = $user->id;
 	my @task = map { $user->task("Aä'\\\"$_") } 1 .. 2;
-	# Others see them before anything else is done on the new connection.
+	# Another session sees the tasks before the program does anything else.
 	my $made = value("SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'");
 	return "made: $made" if $made != 2;
-	return 'a list of ' . $user->get('/tasks')->json->@* if $user->get('/tasks')->json->@* != 2;
+	my $listed = $user->get('/tasks')->json->@*;
+	return "listed: $listed" if $listed != 2;
 	$user->patch("/tasks/$task[0]{id}/complete", undef)->status == 200 or return 'complete';
 	$user->patch("/tasks/$task[0]{id}", { title => "b'\\" })->status == 200 or return 'change';
 	$user->delete("/tasks/$task[1]{id}")->status == 204 or return 'delete';
@@ -195,25 +182,22 @@ sub migrate_holds ($file) {
 	return "status: $status $out" if $status != 0 || $out !~ /\Aapplied  0001-tasks\n\z/;
 	my $like = table("$database.tasks");
 	return "the table is $like" if $like ne table('todo.tasks');
-	$stack->sql(
-		"SET SESSION tx_read_only = 0, max_statement_time = 0; DROP DATABASE $database");
+	$stack->sql("SET SESSION tx_read_only = 0, max_statement_time = 0;
+	    DROP DATABASE $database");
 	return 'ok';
 }
 
-# The README's own lines, with nothing changed but how the server is reached.
+# The lines of code below a heading of the README.
 sub readme ($heading) {
-	my $text = do { local $/; open my $f, '<', "$root/README.md" or die $!; <$f> };
-	my ($section) = $text =~ /^### \Q$heading\E\n(.*?)^###? /ms or die "no $heading";
+	my ($section) = slurp("$root/README.md") =~ /^### \Q$heading\E\n(.*?)^###? /ms
+	    or die "no heading $heading in the README";
 	return join '', map { "$_\n" } map { /\A    (.*)/ ? $1 : () } split /\n/, $section;
 }
 my $erase = readme("Erasing one tenant's data");
 ok($erase =~ /erase-account/ && $erase =~ /erase-tenant/,
     'the README erases an account and its tasks');
 sub erase_holds ($file) {
-	%jar = ();
-	my $id = auth(POST => '/sign-up/email', { name => 'Gone',
-	    email => 'gone' . ++$count . '@example.com',
-	    password => 'correct horse battery staple' })->json->{user}{id};
+	my $id = sign_up('Gone', 'gone' . ++$count)->json->{user}{id};
 	my $user = $stack->user(id => $id);
 	$user->task("task $_") for 1 .. 3;
 	my $near = $stack->user(id => $id =~ tr/a-zA-Z/A-Za-z/r);
@@ -222,10 +206,10 @@ sub erase_holds ($file) {
 	$script =~ s/^ID=.*/ID=$id/m or return 'no line with ID=';
 	$script =~ s{/usr/local/share/todo-fcgi/sql}{$root/sql}g;
 	$script =~ s{\bmariadb (?=\w)}{mariadb --defaults-file='$file' }g;
-	write_file($stack->file('erase.sh'), $script);
+	spew($stack->file('erase.sh'), $script);
 	my ($out, $status) = shell('sh -e ' . $stack->file('erase.sh'));
 	return "erase: $status $out" if $status != 0;
-	return "told: $out" if $out !~ /\b1\b.*\b0\b.*\b3\b.*\b0\b/s;
+	return "printed: $out" if $out !~ /\b1\b.*\b0\b.*\b3\b.*\b0\b/s;
 	my $left = value(
 		"SELECT CONCAT((SELECT COUNT(*) FROM todo.tasks WHERE user_id = '$id'), ' ',
 	    (SELECT COUNT(*) FROM better_auth.user WHERE id = '$id'), ' ',
@@ -236,8 +220,8 @@ sub erase_holds ($file) {
 	return 'ok';
 }
 
-# Better Auth's tables, made in a database of their own, are as those made before,
-# and what the first statement of a connection writes is there after its end.
+# Better Auth's tables, created in a new database, are like the existing ones; and a row
+# that the first statement of a connection writes is kept.
 sub issuer_migrates {
 	my $database = 'b' . ++$count;
 	my ($create) = readme('6. Better Auth') =~ /^(mariadb -e "[^"]*")$/m
@@ -275,13 +259,13 @@ sub issuer_migrates {
 	return 'ok';
 }
 
-# The account of the program can be made again at any time.
+# sql/grants.sql can be run again.
 sub grants_hold {
 	my ($out, $status) = shell("mariadb --defaults-file='$admin' < '$root/sql/grants.sql'");
 	return $status == 0 ? 'ok' : "grants.sql: $status $out";
 }
 
-# What the README's lines for a backup do: reach mariadb-dump, or end before.
+# The README's lines for a backup: they reach mariadb-dump, or end before it.
 sub backup {
 	my $lines = readme('Backup');
 	$lines =~ s/mariadb-dump .*/echo dumped/ or return 'no mariadb-dump';
@@ -300,13 +284,13 @@ for (@settings) {
 		(program => program_holds(), issuer => issuer_holds(),
 		    migrate => migrate_holds($admin), erase => erase_holds($admin),
 		    grants => grants_hold(), backup => backup(),
-		    # How tables are made depends on few of the flags of sql_mode.
+		    # Few flags of sql_mode change how tables are created.
 		    tables => $name eq 'sql_mode' && $value ne "'$all'" ? 'ok' : issuer_migrates());
 	};
 	$tried{died} = $@ if $@;
 	is_deeply(\%tried, { (map { $_ => 'ok' } qw(program issuer migrate erase grants tables)),
 	    backup => "$name $value" =~ /sql_select_limit/ ? 'refused ' : "dumped\n" },
-	    substr "all hold with $name = $value", 0, 90) or diag(explain(\%tried));
+	    substr "everything works with $name = $value", 0, 90) or diag(explain(\%tried));
 	my $old = $before{ uc $name } // '';
 	$stack->sql("SET SESSION sql_mode = '', tx_read_only = 0, max_statement_time = 0;
 	    SET GLOBAL $name = "
@@ -314,24 +298,24 @@ for (@settings) {
 }
 for (@files) {
 	my ($name) = @$_;
-	is(migrate_holds($files{$name}), 'ok', "sql/migrate holds with an option file: $name");
+	is(migrate_holds($files{$name}), 'ok', "sql/migrate works with an option file: $name");
 	is(erase_holds($files{$name}), 'ok',
-		"the lines of the README hold with an option file: $name");
+		"the lines of the README work with an option file: $name");
 }
 
-# The client then runs none of the script, and reports no error.
+# With one-database the client skips the whole script and reports no error.
 {
 	my $database = 'm' . ++$count;
 	my $file = $stack->file('etc/one-database.cnf');
-	write_file($file, $stack->read('etc/admin.cnf') . "[mariadb-client]\none-database\n");
+	spew($file, $stack->read('etc/admin.cnf') . "[mariadb-client]\none-database\n");
 	my ($out, $status) =
 	    shell("'$root/sql/migrate' --defaults-file='$file' --database=$database");
 	is($status, 1, 'sql/migrate fails where an option file has one-database');
-	like($out, qr/option files; nothing was changed/, 'and says why');
-	unlike($out, qr/applied now/, 'and claims nothing');
+	like($out, qr/option files; nothing was changed/, 'one-database: sql/migrate says why');
+	unlike($out, qr/applied now/, 'one-database: sql/migrate does not claim success');
 }
 
-# --- whatever becomes of what sql/migrate says --------------------------------
+# --- sql/migrate whose output or terminal goes away ------------------------------
 
 for (['closed', '>&- 2>&-'], ['full', '>/dev/full 2>&1'],
     ['a pipe whose reader is gone', '2>&1 | true'], ['a pipe that nobody reads', '>&9 2>&9']) {
@@ -347,20 +331,21 @@ for (['closed', '>&- 2>&-'], ['full', '>/dev/full 2>&1'],
 	my $fd = fileno $write;
 	fcntl $write, F_SETFD, 0 or die $!;
 	shell("bash -c 'exec 9>&$fd; eval \"\$MIGRATE $where\"; exit \${PIPESTATUS[0]}'");
-	is($? >> 8, 0, "sql/migrate does its work with its output $what");
-	is(value("SELECT COUNT(*) FROM $database.schema_migrations"), 1, 'and records it');
+	is($? >> 8, 0, "sql/migrate works with its output $what");
+	is(value("SELECT COUNT(*) FROM $database.schema_migrations"), 1,
+	    "the migration is recorded with the output $what");
 }
 
-# A terminal that goes away sends HUP to all that runs in it.
+# A terminal that goes away sends HUP to all its processes.
 {
 	my $database = 'm' . ++$count;
 	my $folder = File::Temp->newdir;
 	system('cp', '-R', "$root/sql", "$folder/sql") == 0 or die;
-	write_file("$folder/sql/0002-slow.sql", "SELECT SLEEP(1), 'slow $database';\n");
+	spew("$folder/sql/0002-slow.sql", "SELECT SLEEP(1), 'slow $database';\n");
 	my $pid = fork // die $!;
 	if (!$pid) {
 		setpgrp;
-		open STDOUT, '>', '/dev/null';
+		open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
 		{ exec "$folder/sql/migrate", "--defaults-file=$admin", "--database=$database" }
 		POSIX::_exit(127);
 	}
@@ -369,7 +354,8 @@ for (['closed', '>&- 2>&-'], ['full', '>/dev/full 2>&1'],
 	kill HUP => -$pid;
 	waitpid $pid, 0;
 	is($?, 0, 'sql/migrate goes on when its terminal goes away');
-	is(value("SELECT COUNT(*) FROM $database.schema_migrations"), 2, 'and records it');
+	is(value("SELECT COUNT(*) FROM $database.schema_migrations"), 2,
+	    'the migration is recorded when the terminal goes away');
 }
 
 $stack->expect_log(qr/event=database.*(?:Lost connection|gone away|errno=(?:2006|2013|1927|1053))/,

@@ -1,5 +1,5 @@
-# Goal: a request that has woken a worker which is killed before it could take the
-# request is answered by another one.
+# Goal: the kernel wakes a worker for a request, and the worker is killed before it can
+# accept the request: another worker answers.
 
 use v5.36;
 use FindBin;
@@ -11,9 +11,9 @@ use Test::More;
 use Facts;
 use Stack;
 
-plan skip_all => 'keeping a worker from running takes root' if $> != 0;
+plan skip_all => 'only root can keep a worker from running' if $> != 0;
 chomp(my $processors = qx{nproc});
-plan skip_all => 'keeping a worker from running takes a second processor' if $processors < 2;
+plan skip_all => 'there is only one processor' if $processors < 2;
 my $stack = Stack->new(inside => 1);
 my $program = $stack->program;
 
@@ -26,7 +26,7 @@ sub is_waiting ($running) {
 	return $running->log =~ /event=ready/ && <$f> =~ /\) S /;
 }
 
-# In real time, so that nobody else has processor 0 for 0.4 s.
+# With real-time priority, so that no other process runs on processor 0 for 0.4 s.
 sub occupy () {
 	my $pid = fork // die $!;
 	if (!$pid) {
@@ -40,8 +40,8 @@ sub occupy () {
 	return $pid;
 }
 
-# Two workers at one socket. The kernel wakes the one that waited first, which cannot
-# run, and is killed 50 ms later.
+# Two workers on one socket. The kernel wakes the worker that has waited longest, which
+# cannot run and is killed 50 ms later.
 my $path = $program->dir . '/wake-up';
 my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM) or die $!;
 for my $round (1 .. 3) {

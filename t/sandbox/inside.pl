@@ -1,57 +1,55 @@
-# Goal: under its unit todo-fcgi does all it has to, as a user who may do nothing
-# else; what the unit forbids is forbidden, tried by a probe in a worker's place;
-# and the secret is nowhere but in the file and in the workers' memory. Run by
-# t/sandbox/run, in a container of its own.
+# Goal: under its systemd unit todo-fcgi does everything it has to, as a user without other
+# rights. What the unit forbids is denied to a probe in the place of a worker. The secret is
+# in its file and in the memory of the workers alone. t/sandbox/run runs this script, in a
+# container of its own.
 
 use v5.36;
 use Test::More;
 use FastCGI;
+use Files;
 use JSON::PP ();
 use Token qw(b64u sign claims payload);
 
 my $SECRET = 'the secret of the sandbox, long enough';
 my $URL = 'https://todo.example';
-sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }
 sub run ($command) { my $out = qx{$command 2>&1}; return wantarray ? ($out, $? >> 8) : $out }
 sub ok_run ($command, $name = $command) {
 	my ($out, $status) = run($command);
 	is($status, 0, $name) or diag($out);
-	return $out
+	return $out;
 }
 sub poll ($what, $block) {
 	for (1 .. 600) { return 1 if $block->(); select undef, undef, undef, 0.05 }
 	return fail("in time: $what");
 }
 
+# The output of a command that prints one line.
+sub line ($command) { return run($command) =~ s/\n\z//r }
+sub property ($unit, $name) { return line("systemctl show -p $name --value $unit") }
+
 # README, 3. and 4.
-ok_run( 'mariadb-install-db --no-defaults --user=mysql --datadir=/var/lib/mysql --skip-test-db --auth-root-authentication-method=socket',
-	'a database is made');
+ok_run('mariadb-install-db --no-defaults --user=mysql --datadir=/var/lib/mysql --skip-test-db'
+    . ' --auth-root-authentication-method=socket', 'mariadb-install-db succeeds');
 ok_run('systemctl start mariadb');
 my $admin = '/opt/todo/out/admin.cnf';
-open my $f, '>', $admin or die $!;
-print {$f} "[client]\nsocket=/run/mysqld/mysqld.sock\nuser=root\n";
-close $f;
-ok_run("sh /opt/todo/sql/migrate --defaults-file=$admin", 'and migrated');
-ok_run("mariadb --defaults-file=$admin </opt/todo/sql/grants.sql", 'the account is made');
-like(
-	ok_run( q{setpriv --reuid=todo --regid=todo --clear-groups sh -c 'set -a; . /etc/todo-fcgi/settings.env; exec /opt/todo/bin/todo-fcgi -t'},
-		'the settings are right'
-	),
-	qr/are right/,
-	'which it says');
+spew($admin, "[client]\nsocket=/run/mysqld/mysqld.sock\nuser=root\n");
+ok_run("sh /opt/todo/sql/migrate --defaults-file=$admin", 'sql/migrate succeeds');
+ok_run("mariadb --defaults-file=$admin </opt/todo/sql/grants.sql", 'sql/grants.sql succeeds');
+my $as_todo = 'setpriv --reuid=todo --regid=todo --clear-groups';
+my $check = "$as_todo sh -c 'set -a; . /etc/todo-fcgi/settings.env;"
+    . " exec /opt/todo/bin/todo-fcgi -t'";
+like(ok_run($check, 'todo-fcgi -t succeeds'), qr/are right/, 'todo-fcgi -t says so');
 
-# A call that the filter does not know ends the process here, so that it is seen;
-# the unit itself answers EPERM.
+# Here a forbidden system call ends the process, so that it is seen; the unit itself
+# answers EPERM.
 mkdir '/etc/systemd/system/todo-fcgi.service.d';
-open $f, '>', '/etc/systemd/system/todo-fcgi.service.d/strict.conf' or die $!;
-print {$f} "[Service]\nSystemCallErrorNumber=\n";
-close $f;
+spew('/etc/systemd/system/todo-fcgi.service.d/strict.conf',
+    "[Service]\nSystemCallErrorNumber=\n");
 ok_run('systemctl daemon-reload');
-isnt(run('systemctl show -p SystemCallErrorNumber --value todo-fcgi') + 0, 1,
-	'forbidden calls kill');
+isnt(property('todo-fcgi', 'SystemCallErrorNumber') || 0, 1, 'forbidden system calls kill');
 ok_run('systemctl start todo-fcgi', 'the unit starts');
 
-# What it does -----------------------------------------------------------------
+# What the program does --------------------------------------------------------
 
 my $socket = '/run/todo-fcgi/todo.sock';
 poll('the socket', sub { -S $socket });
@@ -69,7 +67,7 @@ sub ask ($method, $target, $body = undef, %h) {
 		],
 		$body);
 }
-sub all_of_it ($when) {
+sub all_endpoints ($when) {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my @wrong;
 	my $want = sub ($status, @request) {
@@ -105,8 +103,8 @@ sub all_of_it ($when) {
 	is_deeply(\@wrong, [], $when);
 }
 sub master { (run('systemctl show -p MainPID --value todo-fcgi') =~ /(\d+)/)[0] }
-sub workers { split ' ', slurp('/proc/' . master() . '/task/' . master() . '/children') }
-sub status ($pid) { my %s = slurp("/proc/$pid/status") =~ /^(\w+):\s*(.*?)\s*$/mg; \%s }
+sub workers { split ' ', slurp_if_there('/proc/' . master() . '/task/' . master() . '/children') }
+sub status ($pid) { my %s = slurp_if_there("/proc/$pid/status") =~ /^(\w+):\s*(.*?)\s*$/mg; \%s }
 sub settled {
 	poll('eight workers', sub {
 		my @w = workers();
@@ -115,80 +113,67 @@ sub settled {
 	})
 }
 settled();
-all_of_it('every endpoint answers as it should') for 1 .. 3;
+all_endpoints('every endpoint has the right status') for 1 .. 3;
 
 my @before = workers();
 ok_run('systemctl reload todo-fcgi');
-poll('the old ones are gone', sub {
+poll('the old workers are gone', sub {
 	my %now = map { $_ => 1 } workers();
 	keys %now == 8 && !grep { $now{$_} } @before
 });
-all_of_it('after a reload too');
+all_endpoints('after a reload every endpoint has the right status');
 kill KILL => (workers())[0];
 settled();
-all_of_it('after the death of a worker');
+all_endpoints('after the death of a worker every endpoint has the right status');
 ok_run('systemctl stop mariadb');
 poll('503', sub { ask(GET => '/api/alice/tasks')->status == 503 });
-is(ask(GET => '/api/me')->status, 200, 'without the database');
+is(ask(GET => '/api/me')->status, 200, '/api/me without the database');
 ok_run('systemctl start mariadb');
 poll('200 on all', sub { !grep { ask(GET => '/api/alice/tasks')->status != 200 } 1 .. 30 });
-all_of_it('with the database back');
+all_endpoints('with the database back every endpoint has the right status');
 my $socket_status = run("stat -c '%a %U %G' $socket") =~ s/\n\z//r;
-is($socket_status, '660 www-data www-data', 'the socket is the web server\'s');
+is($socket_status, '660 www-data www-data', 'the socket belongs to the web server');
 is(run('stat -c "%a %U" /run/todo-fcgi') =~ s/\n\z//r, '755 root',
-	'and its folder is not the workers\'');
+	'the folder of the socket does not belong to the workers');
 
-# What it is -------------------------------------------------------------------
+# What the processes are --------------------------------------------------------
 
+my $todo = join "\t", (502) x 4;
+my %right = (uid => $todo, gid => $todo, groups => 502, new => 1, filter => 2, core => '1 1',
+    caps => join(' ', ('0' x 16) x 4, '00000000000000c1'));
 for my $pid (master(), workers()) {
 	my $s = status($pid);
 	my $who = $pid == master() ? 'master' : 'worker';
-	my %is = (
-		uid => $s->{Uid}, gid => $s->{Gid}, groups => $s->{Groups},
-		caps => join(' ', @$s{qw(CapInh CapPrm CapEff CapAmb CapBnd)}),
-		new => $s->{NoNewPrivs}, filter => $s->{Seccomp},
-		core => slurp("/proc/$pid/limits") =~ /^Max core file size\s+(\d+)\s+(\d+)/m
-		? "$1 $2"
-		: '?'
-	);
-	is_deeply(
-		\%is,
-		{
-			uid => join("\t", (502) x 4), gid => join("\t", (502) x 4), groups => 502,
-			caps => join(' ', ('0' x 16) x 4, '00000000000000c1'), new => 1,
-			filter => 2, core => '1 1'
-		},
-		"$who $pid: the user todo alone, no capability, and but three to be had, no new privileges, a filter, no core"
-	) if $pid == master() || $pid == (workers())[0];
-	fail("$pid is not todo's") if $is{uid} ne join("\t", (502) x 4);
+	my ($core) = slurp_if_there("/proc/$pid/limits") =~ /^Max core file size\s+(\d+\s+\d+)/m;
+	my %is = (uid => $s->{Uid}, gid => $s->{Gid}, groups => $s->{Groups},
+	    new => $s->{NoNewPrivs}, filter => $s->{Seccomp}, core => ($core // '') =~ s/\s+/ /r,
+	    caps => join(' ', @$s{qw(CapInh CapPrm CapEff CapAmb CapBnd)}));
+	is_deeply(\%is, \%right, "$who $pid: the user todo, no capability and three to be had,"
+	    . ' no new privileges, a filter, no core')
+	    if $pid == master() || $pid == (workers())[0];
+	fail("$pid runs as another user than todo") if $is{uid} ne $todo;
 }
 
-# A crash leaves nothing behind.
+# A crash leaves no core.
 my ($crashed) = workers();
-my %files = map { $_ => 1 } split /\n/,
-    run('find / -xdev -newer /opt/todo/out/admin.cnf -type f -not -path "/proc/*" -not -path "/sys/*" -name "*core*"'
-    );
+sub cores () {
+	return split /\n/, run('find / -xdev -newer /opt/todo/out/admin.cnf -type f'
+	    . ' -not -path "/proc/*" -not -path "/sys/*" -name "*core*"');
+}
+my %files = map { $_ => 1 } cores();
 kill SEGV => $crashed;
-poll('it is told', sub {
-	run('journalctl -u todo-fcgi -o cat') =~
-	    /event=worker_died role=worker pid=$crashed signal=11/
+poll('the death is logged', sub {
+	run('journalctl -u todo-fcgi -o cat')
+	    =~ /event=worker_died role=worker pid=$crashed signal=11/;
 });
-is_deeply(
-	[
-		grep { !$files{$_} } split /\n/,
-		run(
-			'find / -xdev -newer /opt/todo/out/admin.cnf -type f -not -path "/proc/*" -not -path "/sys/*" -name "*core*"'
-		)
-	],
-	[],
-	'a worker that crashes leaves no core');
+is_deeply([grep { !$files{$_} } cores()], [], 'a worker that crashes leaves no core');
 settled();
 
-# Where the secret is not.
+# Places that must not hold the secret.
 my @where;
 for my $proc (glob '/proc/[0-9]*') {
 	for my $file (qw(environ cmdline)) {
-		push @where, "$proc/$file" if slurp("$proc/$file") =~ /\Q$SECRET\E/
+		push @where, "$proc/$file" if slurp_if_there("$proc/$file") =~ /\Q$SECRET\E/
 	}
 }
 push @where, 'the journal' if run('journalctl -o export --no-pager') =~ /\Q$SECRET\E/;
@@ -202,31 +187,32 @@ push @where, grep { (readlink // '') =~ /memfd:settings/ } map { glob "/proc/$_/
 is_deeply(\@where, [],
 	'the secret is in no environment, argument, log, unit, listing or other file');
 is(run('stat -c "%a %U %G" /etc/todo-fcgi/secret') =~ s/\n\z//r, '640 root todo',
-	'its file is root\'s, and the workers may read it');
+	'the file of the secret belongs to root, and the workers may read it');
 is(run('setpriv --reuid=www-data --regid=www-data --clear-groups cat /etc/todo-fcgi/secret')
-	    =~ /\Q$SECRET\E/ ? 1 : 0, 0, 'and the web server may not');
+	    =~ /\Q$SECRET\E/ ? 1 : 0, 0, 'the web server may not read the file of the secret');
 
-# What the journal and systemctl say.
+# The journal and systemctl.
 like(run('journalctl -t todo-fcgi -o cat'), qr/event=ready/,
 	'journalctl -t todo-fcgi has the lines');
 my $urgent = run('journalctl -t todo-fcgi -p warning -o cat');
-like($urgent, qr/event=worker_died/, 'journalctl -p warning has what went wrong');
-unlike($urgent, qr/level=info/, 'and nothing else');
-my $settings = slurp('/etc/todo-fcgi/settings.env');
+like($urgent, qr/event=worker_died/, 'journalctl -p warning has the deaths of workers');
+unlike($urgent, qr/level=info/, 'journalctl -p warning has no line of level info');
+my $settings = slurp_if_there('/etc/todo-fcgi/settings.env');
 sub settings_are ($text) {
+	# In place, so that owner and mode stay.
 	open my $file, '>', '/etc/todo-fcgi/settings.env' or die $!;
 	print {$file} $text;
-	close $file
+	close $file or die $!;
 }
 settings_are("${settings}JWT_LEEWAY=x\n");
 isnt(system('systemctl restart todo-fcgi 2>/dev/null'), 0,
 	'systemctl restart with a wrong setting fails');
 like(run('journalctl -t todo-fcgi -p err -o cat'), qr/JWT_LEEWAY: not a whole number/,
-	'and the journal says which');
+	'the journal names the wrong setting');
 settings_are($settings);
 ok_run('systemctl stop mariadb');
-ok_run('systemctl restart todo-fcgi', 'a start without the database');
-is(ask(GET => '/healthz')->status, 200, 'is over when the first worker answers');
+ok_run('systemctl restart todo-fcgi', 'a start without the database succeeds');
+is(ask(GET => '/healthz')->status, 200, 'a start without the database ends once a worker answers');
 ok_run('systemctl start mariadb');
 poll('200 on all, once more', sub {
 	!grep { ask(GET => '/api/alice/tasks')->status != 200 } 1 .. 30
@@ -234,21 +220,21 @@ poll('200 on all, once more', sub {
 
 my $log = run('journalctl -u todo-fcgi -o cat');
 my @died = grep { !/signal=(?:9|11)\b/ } $log =~ /^(.*event=worker_died.*)$/mg;
-is_deeply(\@died, [], 'no worker has died of a forbidden call, or otherwise');
+is_deeply(\@died, [], 'no worker has died of a forbidden system call');
 ok_run('systemctl stop todo-fcgi');
-like(run('systemctl show -p Result --value todo-fcgi'), qr/success/, 'it stops well');
-ok(!-e '/run/todo-fcgi', 'and its folder with it');
+is(property('todo-fcgi', 'Result'), 'success', 'systemctl stop succeeds');
+ok(!-e '/run/todo-fcgi', 'systemctl stop removes the folder of the socket');
 
-# A wrong setting ends it, and is not tried again.
+# A wrong setting: the unit fails and is not restarted.
 rename '/etc/todo-fcgi/secret', '/etc/todo-fcgi/secret.away';
 run('systemctl start todo-fcgi');
-poll('it has ended', sub { run('systemctl show -p ActiveState --value todo-fcgi') =~ /failed/ });
-is(run('systemctl show -p ExecMainStatus --value todo-fcgi') + 0, 78,
-	'without its secret it ends with 78');
-is(run('systemctl show -p NRestarts --value todo-fcgi') + 0, 0, 'and is not started again');
+poll('the unit has failed', sub { property('todo-fcgi', 'ActiveState') eq 'failed' });
+is(property('todo-fcgi', 'ExecMainStatus'), 78,
+	'without the secret the program exits 78');
+is(property('todo-fcgi', 'NRestarts'), 0, 'without the secret the unit is not restarted');
 rename '/etc/todo-fcgi/secret.away', '/etc/todo-fcgi/secret';
 
-# What it cannot do ------------------------------------------------------------
+# What a worker cannot do -------------------------------------------------------
 
 ok_run('systemctl start probe');
 poll('the probe ends', sub {
@@ -264,16 +250,13 @@ my @can = grep {
 	    && (exists $may{$_} || exists $must{$_} || $did{$_} eq 'done')
 } sort keys %did;
 cmp_ok(scalar keys %did, '>', 50, 'the probe tries ' . keys(%did) . ' things');
-is_deeply({ map { $_ => $did{$_} } @can }, {}, 'and what it must not do it cannot');
+is_deeply({ map { $_ => $did{$_} } @can }, {}, 'the probe can do nothing that is forbidden');
 note("$_: $did{$_}") for sort keys %did;
-ok(!-e '/tmp/probe' && !-e '/var/tmp/probe', 'what it makes in /tmp nobody else sees');
+ok(!-e '/tmp/probe' && !-e '/var/tmp/probe', 'files of the probe in /tmp are not seen by others');
 
 my ($figure) = run('systemd-analyze security --no-pager todo-fcgi') =~
     /Overall exposure level for todo-fcgi.service: (\S+ \w+)/;
-diag(         "check-sandbox: exposure $figure; of "
-	    . keys(%did)
-	    . ' things that the probe tried '
-	    . ( keys(%may)
-		    . ' were for it to do, and done, the others denied; no call of the program\'s is outside the filter; the secret is in its file alone'
-	    ));
+diag("check-sandbox: exposure $figure; of " . keys(%did) . ' things that the probe tried '
+    . keys(%may) . ' were for it to do, and done, the others denied; no call of the program'
+    . ' is outside the filter; the secret is in its file alone');
 done_testing;
