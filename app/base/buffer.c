@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "base/text.h"
+
 #define FIRST_CAPACITY ((size_t)1024)
 
 struct buffer
@@ -48,15 +50,9 @@ buffer_add_text(struct buffer *buffer, const char *text)
 void
 buffer_add_unsigned(struct buffer *buffer, unsigned long long number)
 {
-	char digits[20];
-	size_t first = sizeof(digits);
+	char digits[TEXT_DECIMAL_SIZE];
 
-	do {
-		digits[--first] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	buffer_add(
-	    buffer, (struct slice) { digits + first, sizeof(digits) - first });
+	buffer_add(buffer, text_write_decimal(number, digits));
 }
 
 struct slice

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,34 +18,37 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/timestamp.h"
 
-/* Lines are written in one write(2) each, so that those of several workers
- * do not mix; PIPE_BUF, below which that holds for pipes, is 4096. */
+/*
+ * Each line is one write(2), so that lines of several workers do not mix.  For
+ * pipes this holds up to PIPE_BUF bytes, which is 4096.
+ */
 #define LINE_MAX_LENGTH 4000
 
-/* Milliseconds for whoever reads the lines to go on reading. */
-#define PATIENCE 100
+/* The longest wait for the reader of the log. */
+#define WAIT_MS 100
 
 /* Longer values are cut. */
 #define VALUE_MAX_LENGTH 512
 
-/* Where the system's log daemon listens. */
+/* The socket of the system's log daemon. */
 #define SYSLOG_PATH "/dev/log"
 
 /*
- * How a line is written, so that no write waits for whoever reads the log:
- * a socket takes MSG_DONTWAIT, a file is never full for long, and anything
- * else (a pipe, a terminal) is written under a timer.
+ * The kinds of logs, which differ in how a write is kept from waiting for the
+ * reader: a socket takes MSG_DONTWAIT, a write to a file does not wait, and a
+ * timer interrupts a write to anything else, such as a pipe or a terminal.
  */
 enum sink { SINK_FILE, SINK_SOCKET, SINK_OTHER, SINK_SYSLOG };
 
 static enum sink sink = SINK_OTHER;
-static int descriptor = STDERR_FILENO; /* SINK_SYSLOG: its socket, or -1 */
-static bool to_journal;	  /* standard error is the journal: lines get "<6>" */
-static bool line_is_open; /* the last line was written in part */
+static int descriptor = STDERR_FILENO; /* SINK_SYSLOG: a socket, or -1 */
+static bool to_journal;	  /* lines begin with their priority, as "<6>" */
+static bool line_is_open; /* only the beginning of the last line was written */
 static bool silent;
-static unsigned long lost; /* lines not written since the last one that was */
+static int64_t lost; /* lines lost since a line was last written */
 
 static const struct {
 	const char *name;
@@ -62,7 +64,7 @@ struct line {
 	size_t length;
 };
 
-/* Is standard error /dev/null, or nothing at all? */
+/* Is standard error /dev/null or closed? */
 static bool
 stderr_is_lost(void)
 {
@@ -74,9 +76,9 @@ stderr_is_lost(void)
 }
 
 /*
- * Is standard error the journal?  The variable JOURNAL_STREAM then holds its
- * device and inode (systemd.exec(5)); a variable that is left over from
- * another stream does not match.
+ * Is standard error the journal?  JOURNAL_STREAM has the device and inode of
+ * the journal's stream (systemd.exec(5)), which standard error may no longer
+ * be.
  */
 static bool
 stderr_is_journal(void)
@@ -92,14 +94,14 @@ stderr_is_journal(void)
 	return strcmp(text, expected) == 0;
 }
 
-/* The timer's signal has nothing to do but to end a write that waits. */
+/* Does nothing: the signal alone interrupts a write. */
 static void
 interrupt(int number)
 {
 	(void)number;
 }
 
-/* Write to *fd* from now on. */
+/* Write to *fd* from now on.  SINK_OTHER: find out what kind *fd* is. */
 static void
 redirect(int fd, enum sink kind)
 {
@@ -125,8 +127,8 @@ redirect(int fd, enum sink kind)
 enum status
 log_open(const char *target)
 {
-	/* O_NONBLOCK is for a FIFO, or a device: a FIFO that nobody reads is
-	 * then opened for both, and holds what there is room for. */
+	/* O_NONBLOCK is for a FIFO or a device.  A FIFO without a reader is
+	 * opened for reading too, and then takes lines until it is full. */
 	static const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
 	    O_NONBLOCK;
 	int fd;
@@ -178,7 +180,7 @@ log_silence(void)
 	silent = true;
 }
 
-/* Append *text*; what does not fit is cut, with room left for the newline. */
+/* Append *text*, cut to what fits, with room left for the newline. */
 static void
 line_add(struct line *line, const char *text, size_t length)
 {
@@ -190,79 +192,102 @@ line_add(struct line *line, const char *text, size_t length)
 	line->length += length;
 }
 
+/* Can *value* be written without quotes? */
 static bool
-is_plain(const char *value)
+is_plain(struct slice value)
 {
-	if (*value == '\0')
-		return false;
-	for (; *value != '\0'; value++)
-		if (*value <= ' ' || *value > '~' || *value == '"' ||
-		    *value == '\\' || *value == '=')
+	for (size_t i = 0; i < value.length; i++) {
+		char c = value.data[i];
+
+		if (c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '=')
 			return false;
-	return true;
+	}
+	return value.length > 0;
 }
 
 static void
-line_add_value(struct line *line, const char *value)
+line_add_text(struct line *line, struct slice value)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t length = strnlen(value, VALUE_MAX_LENGTH);
+	bool plain = is_plain(value);
 
-	if (is_plain(value)) {
-		line_add(line, value, length);
+	if (value.length > VALUE_MAX_LENGTH)
+		value.length = VALUE_MAX_LENGTH;
+	if (plain) {
+		line_add(line, value.data, value.length);
 		return;
 	}
 	line_add(line, "\"", 1);
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)value[i];
+	for (size_t i = 0; i < value.length; i++) {
+		unsigned char c = (unsigned char)value.data[i];
 
 		if (c == '"' || c == '\\') {
 			line_add(line, (char[]) { '\\', (char)c }, 2);
 		} else if (c < ' ' || c > '~') {
 			line_add(line,
-			    (char[]) { '\\', 'x', hex[c >> 4], hex[c & 15] },
+			    (char[]) { '\\', 'x', text_hex_digit(c >> 4),
+				text_hex_digit(c) },
 			    4);
 		} else {
-			line_add(line, &value[i], 1);
+			line_add(line, &value.data[i], 1);
 		}
 	}
 	line_add(line, "\"", 1);
 }
 
 static void
-line_add_pair(struct line *line, const char *key, const char *value)
+line_add_number(struct line *line, int64_t number)
 {
+	char buffer[TEXT_DECIMAL_SIZE];
+	uint64_t absolute = (uint64_t)number;
+	struct slice digits;
+
+	if (number < 0) {
+		line_add(line, "-", 1);
+		absolute = 0 - absolute;
+	}
+	digits = text_write_decimal(absolute, buffer);
+	line_add(line, digits.data, digits.length);
+}
+
+static void
+line_add_field(struct line *line, struct log_field field)
+{
+	if (!field.is_number && field.text.data == NULL)
+		return;
 	if (line->length > 0)
 		line_add(line, " ", 1);
-	line_add(line, key, strlen(key));
+	line_add(line, field.key, strlen(field.key));
 	line_add(line, "=", 1);
-	line_add_value(line, value);
+	if (field.is_number)
+		line_add_number(line, field.number);
+	else
+		line_add_text(line, field.text);
 }
 
 /*
- * Can a line be written now?  Whoever stopped reading is waited for once, and
- * from then on not until they have gone on.
+ * Can a line be written now?  Waits for the reader once; if the reader did not
+ * read, later calls do not wait until a line could be written again.
  */
 static bool
 is_writable(void)
 {
-	static bool stalled;
+	static bool is_stalled;
 	struct pollfd fd = { .fd = descriptor, .events = POLLOUT };
 	int ready;
 
 	do {
-		ready = poll(&fd, 1, stalled ? 0 : PATIENCE);
+		ready = poll(&fd, 1, is_stalled ? 0 : WAIT_MS);
 	} while (ready < 0 && errno == EINTR);
-	stalled = ready == 0;
+	is_stalled = ready == 0;
 	return ready > 0;
 }
 
-/* Set the timer that ends a write, or stop it. */
+/* Start or stop the timer that interrupts a write. */
 static void
 set_timer(bool on)
 {
-	/* Again and again, for the first may come before write() is called. */
-	const struct timeval time = { 0, on ? PATIENCE * 1000 : 0 };
+	/* Periodic: the first signal may come before write() is called. */
+	const struct timeval time = { 0, on ? WAIT_MS * 1000 : 0 };
 
 	(void)setitimer(ITIMER_REAL, &(struct itimerval) { time, time }, NULL);
 }
@@ -278,15 +303,14 @@ write_some(const char *text, size_t length)
 		    descriptor, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sink == SINK_FILE)
 		return write(descriptor, text, length);
-	/* There was room when is_writable() looked, but other processes write
-	 * there too. */
+	/* Other processes may have filled it since is_writable(). */
 	set_timer(true);
 	n = write(descriptor, text, length);
 	set_timer(false);
 	return n;
 }
 
-/* Returns false if the line, or the rest of it, is lost. */
+/* Write *line*.  Returns false if the line or its end is lost. */
 static bool
 line_write(const struct line *line)
 {
@@ -294,7 +318,7 @@ line_write(const struct line *line)
 
 	if (!is_writable())
 		return false;
-	/* Lines that follow must not become part of one that was cut. */
+	/* End a line that was cut, so that it does not contain this one. */
 	if (line_is_open && write_some("\n", 1) != 1)
 		return false;
 	n = write_some(line->text, line->length);
@@ -326,8 +350,9 @@ connect_syslog(void)
 }
 
 /*
- * Send *line* to the log daemon, in the form of syslog(3), which itself waits
- * for a daemon that does not read.  Returns false if the line is lost.
+ * Send *line* to the log daemon, in the format of syslog(3), which is not used
+ * because it waits for a daemon that does not read.  Returns false if the line
+ * is lost.
  */
 static bool
 line_send(const struct line *line, int priority)
@@ -350,14 +375,14 @@ line_send(const struct line *line, int priority)
 			return true;
 		if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE)
 			return false;
-		/* The daemon was started anew. */
+		/* The daemon was restarted. */
 		(void)close(descriptor);
 		descriptor = -1;
 	}
 	return false;
 }
 
-/* Write or send the line; a log that takes no lines stops nobody. */
+/* Write or send *line*.  Returns false if the line is lost. */
 static bool
 line_end(struct line *line, enum log_level level)
 {
@@ -367,27 +392,25 @@ line_end(struct line *line, enum log_level level)
 	return line_write(line);
 }
 
-/* Say how many lines were lost, now that one could be written. */
+/* Log how many lines were lost, after one could be written again. */
 static void
-tell_lost(void)
+log_lost(void)
 {
-	unsigned long count = lost;
-	char number[24];
+	int64_t count = lost;
 
 	lost = 0;
-	(void)snprintf(number, sizeof(number), "%lu", count);
-	log_event(LOG_LEVEL_WARNING, "log", "lost", number, NULL);
+	log_event(
+	    LOG_LEVEL_WARNING, "log", LOG_FIELDS(log_number("lost", count)));
 	if (lost > 0)
 		lost = count;
 }
 
 void
-log_event(enum log_level level, const char *event, ...)
+log_event(
+    enum log_level level, const char *event, const struct log_field *fields)
 {
 	char time[TIMESTAMP_LENGTH + 1] = "";
 	struct line line;
-	va_list pairs;
-	const char *key;
 
 	if (silent)
 		return;
@@ -400,21 +423,15 @@ log_event(enum log_level level, const char *event, ...)
 	if (sink != SINK_SYSLOG) {
 		timestamp_write(timestamp_now(), time);
 		line_add(&line, "time=", 5);
-		line_add_value(&line, time);
+		line_add(&line, time, strlen(time));
 	}
-	line_add_pair(&line, "level", levels[level].name);
-	line_add_pair(&line, "event", event);
-	va_start(pairs, event);
-	while ((key = va_arg(pairs, const char *)) != NULL) {
-		const char *value = va_arg(pairs, const char *);
-
-		if (value != NULL)
-			line_add_pair(&line, key, value);
-	}
-	va_end(pairs);
+	line_add_field(&line, log_text("level", levels[level].name));
+	line_add_field(&line, log_text("event", event));
+	for (; fields != NULL && fields->key != NULL; fields++)
+		line_add_field(&line, *fields);
 
 	if (!line_end(&line, level))
 		lost++;
 	else if (lost > 0)
-		tell_lost();
+		log_lost();
 }

@@ -1,6 +1,5 @@
 #include "db/db.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,29 +140,6 @@ db_free(struct db *db)
 	free(db);
 }
 
-enum status
-db_check(const char *defaults_file)
-{
-	enum status status = STATUS_INVALID;
-	char line[256];
-	FILE *file;
-
-	if ((file = fopen(defaults_file, "re")) == NULL)
-		return STATUS_INVALID;
-	errno = 0;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		const char *text = line + strspn(line, " \t");
-
-		if (strncmp(text, "[todo]", 6) == 0 ||
-		    strncmp(text, "!include", 8) == 0)
-			status = STATUS_OK;
-	}
-	if (ferror(file))
-		status = STATUS_INVALID;
-	(void)fclose(file);
-	return status;
-}
-
 /* Log the failure of *step*.  Returns the status for the request. */
 static enum status
 fail(struct db *db, const char *step, unsigned code, const char *state,
@@ -171,14 +147,13 @@ fail(struct db *db, const char *step, unsigned code, const char *state,
 {
 	unsigned traits = db_error_traits(code);
 	enum log_level level = LOG_LEVEL_ERROR;
-	char number[16];
 
-	(void)snprintf(number, sizeof(number), "%u", code);
 	message = db_error_message(code, message);
 	if ((traits & DB_ERROR_RETRYABLE) != 0)
 		level = LOG_LEVEL_INFO;
-	log_event(level, "database", "step", step, "errno", number, "sqlstate",
-	    state, "reason", message, NULL);
+	log_event(level, "database",
+	    LOG_FIELDS(log_text("step", step), log_number("errno", code),
+		log_text("sqlstate", state), log_text("reason", message)));
 	db->error = code;
 	(void)snprintf(
 	    db->reason, sizeof(db->reason), "error %u: %s", code, message);
@@ -195,8 +170,8 @@ fail(struct db *db, const char *step, unsigned code, const char *state,
 static enum status
 fail_here(const char *step, const char *reason)
 {
-	log_event(
-	    LOG_LEVEL_ERROR, "database", "step", step, "reason", reason, NULL);
+	log_event(LOG_LEVEL_ERROR, "database",
+	    LOG_FIELDS(log_text("step", step), log_text("reason", reason)));
 	return STATUS_INTERNAL;
 }
 
@@ -358,8 +333,10 @@ check_time(struct db *db, const char *step)
 {
 	if (timestamp_monotonic() < db->deadline)
 		return STATUS_OK;
-	log_event(LOG_LEVEL_ERROR, "database", "step", step, "reason",
-	    "the request had no time left for this step", NULL);
+	log_event(LOG_LEVEL_ERROR, "database",
+	    LOG_FIELDS(log_text("step", step),
+		log_text(
+		    "reason", "the request had no time left for this step")));
 	if (db->in_transaction)
 		disconnect(db);
 	return STATUS_UNAVAILABLE;
@@ -415,8 +392,9 @@ begin_session(struct db *db)
 	if (!query_step(db, session))
 		return fail_connect(db);
 	db->ready = true;
-	log_event(LOG_LEVEL_INFO, "database", "step", "connected", "server",
-	    mysql_get_server_info(db->mysql), NULL);
+	log_event(LOG_LEVEL_INFO, "database",
+	    LOG_FIELDS(log_text("step", "connected"),
+		log_text("server", mysql_get_server_info(db->mysql))));
 	return STATUS_OK;
 }
 
@@ -449,6 +427,12 @@ db_connect(struct db *db)
 	if ((status = check_time(db, "session")) != STATUS_OK)
 		return status;
 	return begin_session(db);
+}
+
+bool
+db_is_connected(const struct db *db)
+{
+	return db->ready;
 }
 
 /* The prepared statement *text*, or NULL. */
@@ -708,7 +692,7 @@ check_counts(const struct sql *sql, MYSQL_STMT *stmt)
 enum status
 db_run(struct db *db, const struct sql *sql)
 {
-	MYSQL_STMT *stmt;
+	MYSQL_STMT *stmt = NULL;
 	enum status status;
 
 	db_done(db);

@@ -281,8 +281,8 @@ fcgi_accept(struct fcgi *fcgi, struct arena *arena, struct request *request)
 	if (error != 0) {
 		/* Without a descriptor or memory, the connection stays in the
 		 * queue, and the next try would fail at once too. */
-		log_event(LOG_LEVEL_ERROR, "accept", "reason", strerror(-error),
-		    NULL);
+		log_event(LOG_LEVEL_ERROR, "accept",
+		    LOG_FIELDS(log_text("reason", strerror(-error))));
 		(void)nanosleep(&accept_pause, NULL);
 		return STATUS_NONE;
 	}

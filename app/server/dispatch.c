@@ -1,6 +1,5 @@
 #include "server/dispatch.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "auth/auth.h"
@@ -74,25 +73,36 @@ log_request(
     const struct exchange *x, const struct story *story, enum status status)
 {
 	const struct status_answer *answer = status_answer(status);
-	struct slice id = x->request->id; /* terminated, as fcgi.c has it */
-	enum log_level level = LOG_LEVEL_INFO;
-	char http[8], microseconds[24];
-	char *user = NULL;
+	int64_t us = timestamp_monotonic() - story->began;
+	struct slice user = { NULL, 0 };
 
-	(void)snprintf(http, sizeof(http), "%u", answer->http);
-	(void)snprintf(microseconds, sizeof(microseconds), "%lld",
-	    (long long)(timestamp_monotonic() - story->began));
 	if (story->user != NULL)
-		user = arena_copy(x->arena, story->user->claims.user_id);
-	if (answer->http >= 500)
-		level = LOG_LEVEL_ERROR;
-	/* clang-format off: a pair to a line */
-	log_event(level, "request", "request_id", id.data, "method",
-	    request_method_name(x->request->method), "route",
-	    story->match.pattern, "status", http, "us", microseconds, "user",
-	    user, "code", answer->code, "reason", story->refusal.reason, "alg",
-	    story->refusal.alg, NULL);
-	/* clang-format on */
+		user = story->user->claims.user_id;
+	log_event(answer->http >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+	    "request",
+	    LOG_FIELDS(log_slice("request_id", x->request->id),
+		log_text("method", request_method_name(x->request->method)),
+		log_text("route", story->match.pattern),
+		log_number("status", answer->http), log_number("us", us),
+		log_slice("user", user), log_text("code", answer->code),
+		log_text("reason", story->refusal.reason),
+		log_text("alg", story->refusal.alg)));
+}
+
+/* Answer for want of memory: an empty arena has room for this answer. */
+static void
+answer_without_memory(
+    struct arena *arena, const struct request *request, struct buffer *out)
+{
+	struct response failure;
+
+	arena_reset(arena);
+	*out = buffer_in(arena);
+	failure = response_in(arena);
+	log_event(LOG_LEVEL_ERROR, "memory",
+	    LOG_FIELDS(log_slice("request_id", request->id)));
+	response_write(&failure, STATUS_INTERNAL, request->id,
+	    request->method == METHOD_HEAD, false, out);
 }
 
 void
@@ -114,6 +124,8 @@ dispatch(const struct settings *settings, struct cache *tokens, struct db *db,
 	    request->method == METHOD_HEAD, status != STATUS_TOKEN_MISSING,
 	    out);
 	if (out->failed)
-		status = STATUS_INTERNAL; /* which is what main() will send */
+		status = STATUS_INTERNAL;
 	log_request(&x, &story, status);
+	if (out->failed)
+		answer_without_memory(arena, request, out);
 }

@@ -7,128 +7,123 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "server/handoff.h"
 #include "server/notify.h"
 
-/* Times are milliseconds of the monotonic clock. */
-
-/* A worker is killed if it is not ready, or not gone, after so long. */
-#define READY_TIME 30000
-#define STOP_TIME 10000
+/* A worker is killed if it is not ready, or still running, after this time. */
+#define READY_LIMIT_MS 30000
+#define STOP_LIMIT_MS 10000
 
 /*
- * A worker that ends before this age, or before it is ready, died young.  The
- * first few that do, in a row, are replaced at once; from then on there is a
- * pause before the next, twice as long each time.  A row is over when nobody
- * has died young for ROW_TIME.
+ * A worker fails early if it ends before this age or before it is ready.  The
+ * first early failures of a row are followed by a new worker at once, later
+ * ones by pauses, each twice as long as the one before.  A row ends when there
+ * was no early failure for ROW_MS.
  */
-#define YOUNG_TIME 1000
-#define YOUNG_AT_ONCE 3
-#define PAUSE_FIRST 100
-#define PAUSE_LONGEST 10000
-#define ROW_TIME 30000
+#define EARLY_MS 1000
+#define FAILURES_WITHOUT_PAUSE 3
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 10000
+#define ROW_MS 30000
 
 #define NEVER INT64_MAX
 
 /* The exit status of a child that could not become the program. */
 #define EXIT_NOT_RUN 127
 
+/* Times are milliseconds of the monotonic clock. */
 struct worker {
 	struct worker *next;
 	pid_t pid;
 	unsigned generation;
-	int ready_fd;	  /* where it says that it is ready; then -1 */
-	bool ready;	  /* it has said so */
-	bool successor;	  /* it was started while older ones are well */
-	bool leaving;	  /* it was told to end */
-	int64_t started;  /* when */
-	int64_t deadline; /* when it is killed */
+	int ready_fd; /* for reports, or -1 */
+	bool ready;
+	bool has_database; /* as it has reported */
+	bool reload;	   /* TODO_RELOAD was set for it */
+	bool dismissed;	   /* the master has sent TERM */
+	int64_t started_ms;
+	int64_t kill_ms; /* when the master kills it */
 };
 
 struct master {
-	char *program; /* a copy */
-	char *const *settings;
-	char **environment; /* the workers', with room for the descriptors */
-	size_t descriptors; /* where these are */
-	unsigned wanted;
-	int signals;	    /* a signalfd */
-	struct pollfd *fds; /* for signals, and all that are starting */
+	const struct handoff *handoff;
+	unsigned pool_size;
+	int signal_fd;	    /* a signalfd */
+	struct pollfd *fds; /* the signalfd, then a ready_fd of each worker */
 
 	struct worker *workers; /* the newest first */
-	unsigned generation;	/* of those who start now: HUPs so far */
-	bool rolling;		/* older generations are being replaced */
-	bool proven;		/* a worker has been ready, ever */
+	unsigned generation;	/* of new workers: the number of reloads */
+	bool reloading;		/* older generations are being replaced */
+	bool was_ready;		/* a worker has been ready, ever */
 	bool stopping;
 	int exit_status;
 
-	unsigned young; /* how many in a row died young */
-	int64_t last_young;
-	int64_t pause_until;
+	unsigned early_failures; /* in a row */
+	int64_t last_failure_ms;
+	int64_t pause_end_ms; /* no worker is started before */
 };
 
-/* The workers that were not told to end. */
-struct tally {
+/* The workers that are not dismissed. */
+struct census {
 	unsigned ready;
 	unsigned starting;
-	struct worker
-	    *old; /* the oldest that is ready and has to go, or NULL */
+	struct worker *old; /* the oldest ready one before this generation */
+	bool has_database;  /* a ready one has */
 };
 
-/* In milliseconds, as poll() has them. */
 static int64_t
-now(void)
+now_ms(void)
 {
 	return timestamp_monotonic() / 1000;
 }
 
-/* Log *event* about the process *pid*, the master or one of the workers. */
+/* Log *event* of the process *pid*, a "master" or a "worker". */
 static void
 log_process(enum log_level level, const char *event, const char *role,
-    pid_t pid, const char *key, const char *value)
+    pid_t pid, struct log_field field)
 {
-	char text[24];
-
-	(void)snprintf(text, sizeof(text), "%ld", (long)pid);
-	log_event(level, event, "role", role, "pid", text, key, value, NULL);
+	log_event(level, event,
+	    LOG_FIELDS(log_text("role", role), log_number("pid", pid), field));
 }
 
-static struct tally
-count(const struct master *m)
+static struct census
+count_workers(const struct master *m)
 {
-	struct tally tally = { 0, 0, NULL };
+	struct census census = { 0 };
 
 	for (struct worker *w = m->workers; w != NULL; w = w->next) {
-		if (w->leaving)
+		if (w->dismissed)
 			continue;
 		if (!w->ready)
-			tally.starting++;
+			census.starting++;
 		else
-			tally.ready++;
+			census.ready++;
 		if (w->ready && w->generation != m->generation)
-			tally.old = w;
+			census.old = w;
+		census.has_database |= w->has_database;
 	}
-	return tally;
+	return census;
 }
 
 /*
- * How many there should be.  The very first goes ahead: with the processors to
- * itself it answers the sooner.
+ * The number of workers that should run now.  Until the first worker is ready,
+ * it has the processors to itself, and answers sooner.
  */
 static unsigned
-wanted(const struct master *m)
+wanted_workers(const struct master *m)
 {
-	return m->proven || m->young > 0 ? m->wanted : 1;
+	return m->was_ready || m->early_failures > 0 ? m->pool_size : 1;
 }
 
 static void
@@ -139,19 +134,19 @@ close_ready_fd(struct worker *w)
 	w->ready_fd = -1;
 }
 
-/* Let *w* finish what it has in hand, and end. */
+/* Send TERM to *w*, which then answers the request in hand and ends. */
 static void
 dismiss(struct worker *w)
 {
-	if (w->leaving)
+	if (w->dismissed)
 		return;
-	w->leaving = true;
-	w->deadline = now() + STOP_TIME;
+	w->dismissed = true;
+	w->kill_ms = now_ms() + STOP_LIMIT_MS;
 	close_ready_fd(w);
 	(void)kill(w->pid, SIGTERM);
 }
 
-/* Let them all end, and then return *exit_status* from master_run(). */
+/* Dismiss all workers, and then return *exit_status* from master_run(). */
 static void
 stop(struct master *m, int exit_status)
 {
@@ -163,250 +158,251 @@ stop(struct master *m, int exit_status)
 		dismiss(w);
 }
 
-/* A worker died young, or could not even be born. */
+/* Begin a pause if workers keep failing early. */
 static void
-grieve(struct master *m)
+back_off(struct master *m)
 {
-	int64_t pause = 0;
+	int64_t pause_ms = 0;
 
-	/* Those who die together count once, or a large pool would be punished
-	 * for its size. */
-	if (now() < m->pause_until)
+	/* Workers that fail together count as one.  Otherwise pauses would
+	 * depend on the size of the pool. */
+	if (now_ms() < m->pause_end_ms)
 		return;
-	if (m->young > 0 && now() - m->last_young > ROW_TIME)
-		m->young = 0;
-	m->last_young = now();
-	m->young++;
-	if (m->young > YOUNG_AT_ONCE)
-		pause = PAUSE_FIRST;
-	for (unsigned i = YOUNG_AT_ONCE + 1;
-	     i < m->young && pause < PAUSE_LONGEST; i++)
-		pause *= 2;
-	if (pause > PAUSE_LONGEST)
-		pause = PAUSE_LONGEST;
-	m->pause_until = now() + pause;
+	if (m->early_failures > 0 && now_ms() - m->last_failure_ms > ROW_MS)
+		m->early_failures = 0;
+	m->last_failure_ms = now_ms();
+	m->early_failures++;
+	if (m->early_failures > FAILURES_WITHOUT_PAUSE)
+		pause_ms = PAUSE_MIN_MS;
+	for (unsigned i = FAILURES_WITHOUT_PAUSE + 1;
+	     i < m->early_failures && pause_ms < PAUSE_MAX_MS; i++)
+		pause_ms *= 2;
+	if (pause_ms > PAUSE_MAX_MS)
+		pause_ms = PAUSE_MAX_MS;
+	m->pause_end_ms = now_ms() + pause_ms;
 }
 
-/*
- * Make a file in memory of the settings, at its beginning and open to the
- * program that this process becomes.  Returns -1 if that is not possible.
- */
-static int
-write_settings(const struct master *m)
-{
-	int fd = memfd_create("settings", 0);
-
-	for (size_t i = 0; fd >= 0 && m->settings[i] != NULL; i++) {
-		size_t size = strlen(m->settings[i]) + 1;
-
-		if (write(fd, m->settings[i], size) != (ssize_t)size)
-			return -1;
-	}
-	return fd >= 0 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
-}
-
-/* In the child: become the program, saying on *ready_fd* when it is ready. */
+/* In the child of *parent*: become a worker. */
 static _Noreturn void
 become_worker(
-    const struct master *m, int ready_fd, pid_t parent, bool successor)
+    const struct master *m, const struct handoff_start *start, pid_t parent)
 {
-	static char reload[] = "TODO_RELOAD=1";
-	char *arguments[] = { m->program, NULL };
-	char ready[40], settings[40], log[40];
-	int settings_fd, log_fd = log_descriptor();
 	sigset_t none;
 
-	/* A killed master takes its workers along, gently: they finish what
-	 * they have in hand.  If it has been killed before this was arranged,
-	 * somebody else is the parent by now. */
+	/* If the master is killed, its workers get TERM.  If it was killed
+	 * before this call, the parent is another process by now. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 		_exit(EX_OSERR);
-
-	/* A HUP to all of us means the master. */
+	/* HUP to all processes of the pool is for the master. */
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-
-	if ((settings_fd = write_settings(m)) >= 0 &&
-	    fcntl(ready_fd, F_SETFD, 0) == 0) {
-		(void)snprintf(
-		    ready, sizeof(ready), "TODO_READY_FD=%d", ready_fd);
-		(void)snprintf(settings, sizeof(settings),
-		    "TODO_SETTINGS_FD=%d", settings_fd);
-		size_t count = m->descriptors;
-
-		m->environment[count++] = ready;
-		m->environment[count++] = settings;
-		if (log_fd >= 0 && fcntl(log_fd, F_SETFD, 0) == 0) {
-			(void)snprintf(
-			    log, sizeof(log), "TODO_LOG_FD=%d", log_fd);
-			m->environment[count++] = log;
-		}
-		if (successor)
-			m->environment[count++] = reload;
-		(void)execve(m->program, arguments, m->environment);
-	}
+	handoff_exec(m->handoff, start);
 	log_process(LOG_LEVEL_ERROR, "worker_not_run", "worker", getpid(),
-	    "reason", strerror(errno));
+	    log_text("reason", strerror(errno)));
 	_exit(EXIT_NOT_RUN);
 }
 
-/* Leave the roll-over where it is, for *reason*. */
 static void
-end_roll(struct master *m, const char *reason)
+abandon_reload(struct master *m, const char *reason)
 {
-	if (!m->rolling)
+	if (!m->reloading)
 		return;
-	m->rolling = false;
-	log_event(LOG_LEVEL_ERROR, "reload_failed", "reason", reason, NULL);
+	m->reloading = false;
+	log_event(LOG_LEVEL_ERROR, "reload_failed",
+	    LOG_FIELDS(log_text("reason", reason)));
+}
+
+/* There are no resources for a new worker. */
+static void
+fail_to_start(struct master *m)
+{
+	log_event(LOG_LEVEL_ERROR, "worker_not_run",
+	    LOG_FIELDS(log_text("reason", strerror(errno))));
+	abandon_reload(m, "a new worker cannot be started: the old ones stay");
+	back_off(m);
+	if (!m->was_ready && m->workers == NULL)
+		stop(m, EXIT_FAILURE);
 }
 
 /* Start one worker.  Returns false if that is not possible now. */
 static bool
-start(struct master *m)
+start_worker(struct master *m)
 {
-	bool successor = count(m).old != NULL;
+	struct census census = count_workers(m);
 	pid_t self = getpid(), pid = -1;
 	int fds[2] = { -1, -1 };
 	struct worker *w;
 
 	if ((w = malloc(sizeof(*w))) == NULL || pipe2(fds, O_CLOEXEC) != 0 ||
 	    (pid = fork()) < 0) {
-		log_event(LOG_LEVEL_ERROR, "worker_not_run", "reason",
-		    strerror(errno), NULL);
+		fail_to_start(m);
 		if (fds[0] >= 0) {
 			(void)close(fds[0]);
 			(void)close(fds[1]);
 		}
 		free(w);
-		end_roll(
-		    m, "a new worker cannot be started: the old ones stay");
-		grieve(m);
-		if (!m->proven && m->workers == NULL)
-			stop(m, EXIT_FAILURE);
 		return false;
 	}
 	if (pid == 0)
-		become_worker(m, fds[1], self, successor);
+		become_worker(m,
+		    &(struct handoff_start) {
+			.ready_fd = fds[1],
+			.reload = census.old != NULL,
+			.others_serve = census.has_database,
+		    },
+		    self);
 	(void)close(fds[1]);
 	*w = (struct worker) {
 		.next = m->workers,
 		.pid = pid,
 		.generation = m->generation,
 		.ready_fd = fds[0],
-		.successor = successor,
-		.started = now(),
-		.deadline = now() + READY_TIME,
+		.reload = census.old != NULL,
+		.started_ms = now_ms(),
+		.kill_ms = now_ms() + READY_LIMIT_MS,
 	};
 	m->workers = w;
 	return true;
 }
 
-/* See to it that there are as many workers as wanted, of the right kind. */
+/* Kill the workers whose time is over. */
 static void
-tend(struct master *m)
+kill_late_workers(struct master *m)
 {
-	struct tally tally;
-
 	for (struct worker *w = m->workers; w != NULL; w = w->next) {
-		if (now() < w->deadline)
+		if (now_ms() < w->kill_ms)
 			continue;
 		log_process(LOG_LEVEL_WARNING, "worker_killed", "worker",
-		    w->pid, "reason",
-		    w->leaving ? "does not end" : "is not ready");
+		    w->pid,
+		    log_text("reason",
+			w->dismissed ? "still running 10 s after TERM"
+				     : "not ready after 30 s"));
 		(void)kill(w->pid, SIGKILL);
-		w->deadline = NEVER;
+		w->kill_ms = NEVER;
 	}
-	if (m->stopping)
-		return;
+}
 
-	tally = count(m);
-	while (tally.ready + tally.starting < wanted(m) &&
-	    now() >= m->pause_until) {
-		if (!start(m))
+/* Start the workers that the pool lacks.  Returns false if that fails. */
+static bool
+fill_pool(struct master *m)
+{
+	struct census census = count_workers(m);
+
+	while (census.ready + census.starting < wanted_workers(m) &&
+	    now_ms() >= m->pause_end_ms) {
+		if (!start_worker(m))
+			return false;
+		census.starting++;
+	}
+	return true;
+}
+
+/* Do the next step of a reload, once no worker is starting. */
+static void
+continue_reload(struct master *m)
+{
+	struct census census = count_workers(m);
+
+	while (m->reloading && census.starting == 0) {
+		if (census.old == NULL) {
+			m->reloading = false;
+			log_event(LOG_LEVEL_INFO, "reloaded", NULL);
+		} else if (census.ready > m->pool_size) {
+			dismiss(census.old);
+		} else {
+			if (census.ready == m->pool_size)
+				(void)start_worker(m);
 			return;
-		tally.starting++;
-	}
-
-	if (!m->rolling || tally.starting > 0)
-		return;
-	if (tally.old == NULL) {
-		m->rolling = false;
-		log_event(LOG_LEVEL_INFO, "reloaded", NULL);
-	} else if (tally.ready > m->wanted) {
-		dismiss(tally.old);
-		tend(m);
-	} else if (tally.ready == m->wanted) {
-		(void)start(m);
+		}
+		census = count_workers(m);
 	}
 }
 
-/* When has tend() something to do next, if nothing happens until then? */
+/* Do what is due. */
+static void
+manage_workers(struct master *m)
+{
+	kill_late_workers(m);
+	if (!m->stopping && fill_pool(m))
+		continue_reload(m);
+}
+
+/* The time of the next thing to do, if no event comes before. */
 static int64_t
-next_deadline(const struct master *m)
+next_deadline_ms(const struct master *m)
 {
-	struct tally tally = count(m);
-	int64_t next = NEVER;
+	struct census census = count_workers(m);
+	int64_t next_ms = NEVER;
 
-	if (!m->stopping && tally.ready + tally.starting < wanted(m))
-		next = m->pause_until;
+	if (!m->stopping && census.ready + census.starting < wanted_workers(m))
+		next_ms = m->pause_end_ms;
 	for (const struct worker *w = m->workers; w != NULL; w = w->next)
-		if (w->deadline < next)
-			next = w->deadline;
-	return next;
+		if (w->kill_ms < next_ms)
+			next_ms = w->kill_ms;
+	return next_ms;
 }
 
-/* Hear what *w* says on its descriptor. */
+/* Read the report of *w*. */
 static void
-hear(struct master *m, struct worker *w)
+read_report(struct master *m, struct worker *w)
 {
-	char byte;
-
-	if (read(w->ready_fd, &byte, 1) == 1) {
-		w->ready = true;
-		w->deadline = NEVER;
-		if (!m->proven)
-			notify_ready();
-		m->proven = true;
+	if (!handoff_read_report(w->ready_fd, &w->has_database)) {
+		close_ready_fd(w);
+		return;
 	}
-	close_ready_fd(w);
+	if (w->has_database)
+		close_ready_fd(w);
+	w->ready = true;
+	w->kill_ms = NEVER;
+	if (!m->was_ready)
+		notify_ready();
+	m->was_ready = true;
 }
 
-/* Tell the log how *w* ended, and what comes of it. */
+/* Stop if *code* of a first worker means that no worker can start. */
 static void
-bury(struct master *m, struct worker *w, int outcome)
+stop_if_hopeless(struct master *m, int code)
 {
-	static const char refused[] =
-	    "the database refused a new worker: the old ones stay";
+	if (m->was_ready)
+		return;
+	if (code == EX_CONFIG)
+		stop(m, EX_CONFIG);
+	if (code == EXIT_NOT_RUN || code == EX_USAGE)
+		stop(m, EXIT_FAILURE);
+}
+
+/* Handle the end of *w*, which is no longer in the list of workers. */
+static void
+handle_end(struct master *m, const struct worker *w, int outcome)
+{
 	bool exited = WIFEXITED(outcome);
 	int code = exited ? WEXITSTATUS(outcome) : WTERMSIG(outcome);
-	bool expected = w->leaving && (exited ? code == 0 : code == SIGTERM);
-	char text[16];
+	bool expected = w->dismissed && (exited ? code == 0 : code == SIGTERM);
+	bool is_current = w->generation == m->generation;
 
-	(void)snprintf(text, sizeof(text), "%d", code);
 	log_process(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-	    w->leaving ? "worker_ended" : "worker_died", "worker", w->pid,
-	    exited ? "exit" : "signal", text);
-	if (w->leaving)
+	    w->dismissed ? "worker_ended" : "worker_died", "worker", w->pid,
+	    log_number(exited ? "exit" : "signal", code));
+	if (w->dismissed)
 		return;
 
-	if (w->successor && exited && code == EX_NOPERM && m->rolling) {
-		/* One of an earlier reload says nothing of this one. */
-		if (w->generation == m->generation)
-			end_roll(m, refused);
+	if (w->reload && exited && code == EX_NOPERM && m->reloading) {
+		/* A worker of an earlier reload does not end this one. */
+		if (is_current)
+			abandon_reload(m,
+			    "the database refused a new worker: the old "
+			    "ones stay");
 		return;
 	}
-	/* One that was ready and ends well was told to, by somebody else. */
+	/* A ready worker that ends with 0 got TERM from another process. */
 	if (!w->ready ||
-	    (now() - w->started < YOUNG_TIME && !(exited && code == 0)))
-		grieve(m);
-	/* What is wrong from the beginning gets no better by trying again. */
-	if (!m->proven && exited && code == EX_CONFIG)
-		stop(m, EX_CONFIG);
-	if (!m->proven && exited && (code == EXIT_NOT_RUN || code == EX_USAGE))
-		stop(m, EXIT_FAILURE);
-	if (!w->ready && w->generation == m->generation)
-		end_roll(m,
+	    (now_ms() - w->started_ms < EARLY_MS && !(exited && code == 0)))
+		back_off(m);
+	if (exited)
+		stop_if_hopeless(m, code);
+	if (!w->ready && is_current)
+		abandon_reload(m,
 		    exited && code == EX_CONFIG
 			? "a new worker found its settings wrong: the old "
 			  "ones stay"
@@ -414,9 +410,9 @@ bury(struct master *m, struct worker *w, int outcome)
 			  "stay");
 }
 
-/* Collect those that have ended. */
+/* Collect the workers that have ended. */
 static void
-reap(struct master *m)
+reap_workers(struct master *m)
 {
 	pid_t pid;
 	int outcome;
@@ -428,42 +424,43 @@ reap(struct master *m)
 		while (*link != NULL && (*link)->pid != pid)
 			link = &(*link)->next;
 		if ((w = *link) == NULL)
-			continue; /* a child from before we were the master */
+			continue; /* a child from before master_run() */
 		*link = w->next;
-		bury(m, w, outcome);
+		handle_end(m, w, outcome);
 		close_ready_fd(w);
 		free(w);
 	}
 }
 
-/* Where the log goes, or NULL if nobody said. */
-static const char *
-log_target(void)
+/* Open the log file again, in case it was renamed, and begin a reload. */
+static void
+reload(struct master *m)
 {
 	const char *target = getenv("TODO_LOG");
 
-	return target == NULL || *target == '\0' ? NULL : target;
+	if (m->stopping)
+		return;
+	if (target != NULL && *target == '\0')
+		target = NULL;
+	if (log_open(target) != STATUS_OK)
+		log_event(LOG_LEVEL_ERROR, "log",
+		    LOG_FIELDS(log_text("path", target),
+			log_text("reason", strerror(errno)),
+			log_text("consequence", "the log stays as it was")));
+	log_event(LOG_LEVEL_INFO, "reload", NULL);
+	m->generation++;
+	m->reloading = true;
 }
 
-/* Do as the signal *number* says. */
 static void
-obey(struct master *m, unsigned number)
+handle_signal(struct master *m, unsigned number)
 {
 	switch (number) {
 	case SIGCHLD:
-		reap(m);
+		reap_workers(m);
 		break;
 	case SIGHUP:
-		if (m->stopping)
-			break;
-		/* The file of the log may have been moved away. */
-		if (log_open(log_target()) != STATUS_OK)
-			log_event(LOG_LEVEL_ERROR, "log", "path", log_target(),
-			    "reason", strerror(errno), "consequence",
-			    "the log stays as it was", NULL);
-		log_event(LOG_LEVEL_INFO, "reload", NULL);
-		m->generation++;
-		m->rolling = true;
+		reload(m);
 		break;
 	default:
 		stop(m, EXIT_SUCCESS);
@@ -471,120 +468,87 @@ obey(struct master *m, unsigned number)
 	}
 }
 
-/* Wait until something happens or is due. */
-static void
-wait_for_news(struct master *m)
+/* The milliseconds until the next deadline, as poll() takes them. */
+static int
+time_to_wait_ms(const struct master *m)
 {
-	int64_t wait = next_deadline(m);
+	int64_t deadline_ms = next_deadline_ms(m), wait_ms;
+
+	if (deadline_ms == NEVER)
+		return -1;
+	wait_ms = deadline_ms - now_ms();
+	return wait_ms < 0 ? 0 : (int)wait_ms + 1;
+}
+
+/* Wait for events or the next deadline, and handle the events. */
+static void
+wait_for_events(struct master *m)
+{
 	struct signalfd_siginfo signal;
-	nfds_t count = 0;
 	struct pollfd *fd = m->fds;
+	nfds_t count = 0;
 
-	if (wait != NEVER) {
-		wait -= now();
-		wait = wait < 0 ? 0 : wait + 1;
-	} else {
-		wait = -1;
-	}
-
-	m->fds[count++] = (struct pollfd) { m->signals, POLLIN, 0 };
+	m->fds[count++] = (struct pollfd) { m->signal_fd, POLLIN, 0 };
 	for (const struct worker *w = m->workers; w != NULL; w = w->next)
 		if (w->ready_fd >= 0)
 			m->fds[count++] = (struct pollfd) { w->ready_fd, POLLIN,
 				0 };
-	if (poll(m->fds, count, (int)wait) <= 0)
+	if (poll(m->fds, count, time_to_wait_ms(m)) <= 0)
 		return;
 
-	/* First who is ready, then who has died: a worker may be both. */
+	/* Reports first: a worker may have been ready before it ended. */
 	for (struct worker *w = m->workers; w != NULL; w = w->next)
 		if (w->ready_fd >= 0 && (++fd)->revents != 0)
-			hear(m, w);
-	while (read(m->signals, &signal, sizeof(signal)) == sizeof(signal))
-		obey(m, signal.ssi_signo);
+			read_report(m, w);
+	while (read(m->signal_fd, &signal, sizeof(signal)) == sizeof(signal))
+		handle_signal(m, signal.ssi_signo);
 }
 
-/* Have the signals that the master obeys arrive at a descriptor. */
+/* Make a descriptor for the signals that the master handles. */
 static int
 open_signals(void)
 {
-	static const int obeyed[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
+	static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP,
 		SIGCHLD };
 	sigset_t set;
 
 	(void)sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(obeyed) / sizeof(obeyed[0]); i++)
-		(void)sigaddset(&set, obeyed[i]);
+	for (size_t i = 0; i < ARRAY_COUNT(handled); i++)
+		(void)sigaddset(&set, handled[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	/* If whoever started us ignored it, nobody would tell how a worker
-	 * ended. */
+	/* If SIGCHLD is ignored, waitpid() does not tell how a worker ended. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/*
- * Take over our own environment: the pointers, with room for the descriptors
- * at the end.  Returns false if there is no memory.
- */
-static bool
-take_environment(struct master *m)
-{
-	static const char *const ours[] = { "TODO_READY_FD=",
-		"TODO_SETTINGS_FD=", "TODO_LOG_FD=", "TODO_RELOAD=" };
-	static const size_t our_count = sizeof(ours) / sizeof(ours[0]);
-	size_t count = 0;
-
-	while (environ[count] != NULL)
-		count++;
-	m->environment = calloc(count + our_count + 1, sizeof(char *));
-	if (m->environment == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		size_t n = 0;
-
-		while (n < our_count &&
-		    strncmp(environ[i], ours[n], strlen(ours[n])) != 0)
-			n++;
-		if (n == our_count)
-			m->environment[m->descriptors++] = environ[i];
-	}
-	return true;
-}
-
 int
-master_run(const char *program, unsigned workers, char *const *settings)
+master_run(const struct handoff *handoff, unsigned workers)
 {
 	struct master m = {
-		.settings = settings,
-		.wanted = workers,
-		.signals = -1,
+		.handoff = handoff,
+		.pool_size = workers,
+		.signal_fd = -1,
 		.exit_status = EXIT_FAILURE,
 	};
-	char number[16];
 
-	/* A roll-over has one more than wanted, for a while. */
+	/* During a reload there is one worker more. */
 	m.fds = calloc((size_t)workers + 2, sizeof(*m.fds));
-	if (m.fds == NULL || (m.program = strdup(program)) == NULL ||
-	    !take_environment(&m) || (m.signals = open_signals()) < 0) {
+	if (m.fds == NULL || (m.signal_fd = open_signals()) < 0) {
 		log_process(LOG_LEVEL_ERROR, "stop", "master", getpid(),
-		    "reason", strerror(errno));
+		    log_text("reason", strerror(errno)));
 		goto done;
 	}
 
-	(void)snprintf(number, sizeof(number), "%u", workers);
-	log_process(
-	    LOG_LEVEL_INFO, "start", "master", getpid(), "workers", number);
-	while (tend(&m), !m.stopping || m.workers != NULL)
-		wait_for_news(&m);
-
-	(void)snprintf(number, sizeof(number), "%d", m.exit_status);
+	log_process(LOG_LEVEL_INFO, "start", "master", getpid(),
+	    log_number("workers", workers));
+	while (manage_workers(&m), !m.stopping || m.workers != NULL)
+		wait_for_events(&m);
 	log_process(m.exit_status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-	    "stop", "master", getpid(), "exit", number);
+	    "stop", "master", getpid(), log_number("exit", m.exit_status));
 
 done:
-	if (m.signals >= 0)
-		(void)close(m.signals);
-	free(m.environment);
-	free(m.program);
+	if (m.signal_fd >= 0)
+		(void)close(m.signal_fd);
 	free(m.fds);
 	return m.exit_status;
 }

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/text.h"
 #include "http/origin.h"
+#include "server/handoff.h"
 
 /* Enough for all settings: the kernel allows 128 KiB for each. */
 #define ARENA_SIZE ((size_t)4194304)
@@ -44,12 +46,6 @@ static const char *const own_names[] = {
 	"TODO_DB_DEFAULTS_FILE",
 	"TODO_LOG",
 };
-
-/* The variables that the master sets for a worker. */
-static const char *const handed_names[] = { "TODO_LOG_FD", "TODO_READY_FD",
-	"TODO_RELOAD", "TODO_SETTINGS_FD" };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* *name* or *problem* is NULL if there was no memory to print it. */
 static enum status
@@ -399,20 +395,11 @@ is_near(const char *a, const char *b, unsigned edits)
 	    (*a != '\0' && *b != '\0' && is_near(a + 1, b + 1, edits));
 }
 
-static bool
-is_among(const char *name, const char *const *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
 /* The setting that the misspelt *name* may stand for, or NULL. */
 static const char *
 nearest_name(const char *name)
 {
-	for (size_t i = 0; i < COUNT(own_names); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(own_names); i++) {
 		if (is_near(name, own_names[i], 2))
 			return own_names[i];
 	}
@@ -432,8 +419,8 @@ settings_warn(char *const *environment, void (*warn)(const char *warning))
 			continue;
 		memcpy(name, environment[i], length);
 		name[length] = '\0';
-		if (is_among(name, own_names, COUNT(own_names)) ||
-		    is_among(name, handed_names, COUNT(handed_names)))
+		if (array_has_text(own_names, ARRAY_COUNT(own_names), name) ||
+		    handoff_is_variable(environment[i]))
 			continue;
 		near = nearest_name(name);
 		if (near == NULL && strncmp(name, "JWT_", 4) != 0 &&
@@ -460,7 +447,7 @@ settings_scrub(char **environment)
 	};
 
 	for (size_t i = 0; environment[i] != NULL; i++) {
-		for (size_t n = 0; n < COUNT(names); n++) {
+		for (size_t n = 0; n < ARRAY_COUNT(names); n++) {
 			char *value = value_in(environment[i], names[n]);
 
 			if (value != NULL)

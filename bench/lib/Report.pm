@@ -72,7 +72,8 @@ sub table ($f) {
 	$text .= "\n" . _line('requests a second', @titles);
 	for my $kind (@KINDS) {
 		my $of = $f->{work}{$kind};
-		$text .= _line($KINDS{$kind}, map { $of->{$_} ? $of->{$_}{rate}{median} : '–' } @names);
+		$text .= _line($KINDS{$kind}, map {
+			$of->{$_} ? $of->{$_}{rate}{median} : '–' } @names);
 		$text .= _line('  least–most', map {
 			$of->{$_} ? "$of->{$_}{rate}{min}–$of->{$_}{rate}{max}" : '' } @names);
 	}
@@ -132,7 +133,8 @@ sub _bars ($y, $title, @bars) {
 		$y += 22;
 		my $class = $name eq 'todo-fcgi' ? 'own' : $name eq 'the floor' ? 'floor' : 'peer';
 		$svg .= _text($left - 8, $y, $name, 'text-anchor="end"');
-		$svg .= qq{<rect x="$left" y="@{[$y - 12]}" width="$w" height="15" class="$class"/>\n};
+		my $top = $y - 12;
+		$svg .= qq{<rect x="$left" y="$top" width="$w" height="15" class="$class"/>\n};
 		$svg .= sprintf qq{<path d="M%.1f %.1fH%.1f" class="spread"/>\n},
 		    $left + $x1, $y - 4.5, $left + $x2 if $x2 > $x1;
 		$svg .= _text(sprintf('%.1f', $left + ($x2 > $w ? $x2 : $w) + 6), $y, $says);
@@ -144,15 +146,17 @@ sub svg ($f) {
 	die "there is no drawing of this\n" if $f->{kind} ne 'compare';
 	my @contestants = $f->{contestants}->@*;
 	my ($svg, $part, $y) = ('', '', 24);
-	($part, $y) = _bars($y, 'Requests a second, list of 20 (median of rounds; line: least to most)',
-		map {
+	($part, $y) = _bars($y,
+		'Requests a second, list of 20 (median of rounds; line: least to most)', map {
 			my $rate = $f->{work}{list}{$_->{name}}{rate};
 			[$_->{title}, @$rate{qw(median min max median)}];
 		} @contestants);
 	$svg .= $part;
-	($part, $y) = _bars($y, 'CPU a request, list of 20: nginx + application + MariaDB, µs', map {
+	($part, $y) = _bars($y,
+		'CPU a request, list of 20: nginx + application + MariaDB, µs', map {
 		my $cpu = $f->{work}{list}{$_->{name}}{cpu};
-		my @parts = map { sprintf '%.0f', $cpu->{$_}{median} } qw(nginx application mariadb);
+		my @parts = map { sprintf '%.0f', $cpu->{$_}{median} }
+		    qw(nginx application mariadb);
 		my $sum = $parts[0] + $parts[1] + $parts[2];
 		[$_->{title}, ($sum) x 3, "$sum = " . join ' + ', @parts];
 	} @contestants);
@@ -161,7 +165,8 @@ sub svg ($f) {
 	my $open = $f->{open};
 	my $cut = 4 * (sort { $a <=> $b } map { $open->{of}{$_->{name}}{p99}{median} }
 		@contestants)[int(@contestants / 2)];
-	($part, $y) = _bars($y, "Latency at $open->{rate} requests a second, list of 20: p99, ms", map {
+	($part, $y) = _bars($y,
+		"Latency at $open->{rate} requests a second, list of 20: p99, ms", map {
 		my $p99 = $open->{of}{$_->{name}}{p99}{median};
 		my $shown = $p99 > $cut ? $cut : $p99;
 		[$_->{title}, ($shown) x 3, $p99 > $cut ? "$p99 …" : $p99];
@@ -173,11 +178,14 @@ sub svg ($f) {
 	} @contestants);
 	$svg .= $part;
 	my $c = $f->{conditions};
-	$svg .= _text(10, $y - 8, "One run, $c->{date}: $c->{processors} processors shared by clients, "
-		. "nginx, MariaDB and application; $c->{workers} database connections each", 'class="note"');
+	$svg .= _text(10, $y - 8, "One run, $c->{date}: $c->{processors} processors shared by "
+		. 'clients, nginx, MariaDB and application; '
+		. "$c->{workers} database connections each",
+		'class="note"');
 	my $height = $y + 4;
+	my $size = qq{viewBox="0 0 720 $height" width="720" height="$height"};
 	return <<END;
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 $height" width="720" height="$height" role="img" aria-label="todo-fcgi beside its peers">
+<svg xmlns="http://www.w3.org/2000/svg" $size role="img" aria-label="todo-fcgi beside its peers">
 <style>
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600 }

@@ -31,16 +31,16 @@ sub _sizes ($smoke) {
 	);
 }
 
-# stage; conditions of the run, for the report; options of the run, with
+# stage: a Bench; conditions of the run, for the report; options of the run, with
 # `measure`, which loads one contestant with one kind of work.
 sub figures ($stage, $conditions, $o) {
 	my %size = _sizes($o->{smoke});
 	my %pool = map {
 		$_ => Contestant->new(name => $_, of => 'todo', stage => $stage,
-			bench => $o->{bench}, top => $o->{top}, workers => $o->{workers})
+			workers => $o->{workers})
 	} qw(small large);
-	my $program = $pool{small}->build;
-	$pool{large}{program} = $program;
+	$pool{small}->build;
+	$pool{large}{program} = $pool{small}{program};
 
 	$stage->start_database;
 	_fill($stage, $_, $size{$_}, $size{tasks}, $o->{tell}) for qw(small large);
@@ -48,7 +48,7 @@ sub figures ($stage, $conditions, $o) {
 	$_->start({}) for values %pool;
 	my @first = ('GET', '/api/' . $stage->tenant(1) . '/tasks', $stage->token(1));
 	for my $name (keys %pool) {
-		$stage->machine->until($name,
+		$stage->until_ready($name,
 			sub { $stage->ask($name, @first)->{status} == 200 });
 	}
 	my @cases = _cases($stage, \%size, $o->{tell});
@@ -56,8 +56,10 @@ sub figures ($stage, $conditions, $o) {
 		kind => 'scale',
 		conditions => {
 			%$conditions, tasks => $size{tasks},
-			map { ("${_}_rows" => $size{$_}{tenants} * $size{tasks} + $size{$_}{giant}) }
-			    qw(small large),
+			map {
+				my $of = $size{$_};
+				("${_}_rows" => $of->{tenants} * $size{tasks} + $of->{giant});
+			} qw(small large),
 		},
 		cases => _play($stage, \%pool, \@cases, $o),
 		memory => _remember($stage, $pool{small}, \%size, $o),
@@ -163,12 +165,11 @@ sub _check ($stage, $case) {
 # for nothing. Returns what each cost.
 sub _play ($stage, $pool, $cases, $o) {
 	my (%seen, @figures);
-	my $machine = $stage->machine;
 	for my $i (0 .. $#$cases) {
 		my ($what, $count, @requests) = $cases->[$i]->@*;
 		_check($stage, $cases->[$i]);
 		for my $name (qw(small large)) {
-			$machine->put("etc/$name$i.requests", join "\n", (shift @requests)->@*, '');
+			$stage->put("etc/$name$i.requests", join "\n", (shift @requests)->@*, '');
 		}
 	}
 	for my $round (0 .. $o->{rounds}) {
@@ -212,7 +213,6 @@ sub _ratio ($one, $other) {
 # A pool's memory over many requests of several kinds: four times the same, of
 # which the first fills what is there to be filled.
 sub _remember ($stage, $pool, $size, $o) {
-	my $machine = $stage->machine;
 	my $name = $pool->name;
 	my @work = (
 		[list => 200, "GET\t/api/%s/tasks?limit=$PAGE\t%s"],
@@ -223,7 +223,7 @@ sub _remember ($stage, $pool, $size, $o) {
 	for (@work) {
 		my ($kind, $status, $line) = @$_;
 		my $wrong = $status == 401 ? $kind : '';
-		$machine->put("etc/memory-$kind.requests", join '', map {
+		$stage->put("etc/memory-$kind.requests", join '', map {
 			sprintf("$line\n", $stage->tenant($_), $stage->token($_, $wrong))
 		} 1 .. $size->{readers});
 	}
@@ -236,7 +236,7 @@ sub _remember ($stage, $pool, $size, $o) {
 			$o->{measure}->($stage, $pool, "memory-$kind", '-n', $requests,
 				'-t', 600);
 		}
-		push @samples, $machine->memory($name);
+		push @samples, $stage->memory($name);
 		$o->{tell}->(sprintf 'After %d requests: %d KiB', $turn * @work * $requests,
 			$samples[-1]);
 	}

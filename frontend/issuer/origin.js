@@ -22,13 +22,13 @@ function isHost(host) {
 }
 
 /**
- * The origin of the URL: scheme and host in lower case, and the port unless it
- * is the scheme's default. A path is not looked at.
+ * The origin of a URL: scheme and host in lower case, and the port unless it is
+ * the default of the scheme. The path is ignored.
  * @param {string} name of the setting
  * @param {string} text
  */
 export function readOrigin(name, text) {
-	// Not toLowerCase() of the whole: it makes k of U+212A, too.
+	// toLowerCase() of the whole text would also turn U+212A into a k.
 	const lower = text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 	const [, scheme, authority] = /^(https?):\/\/([^/]*)/.exec(lower) ?? [];
 	if (scheme === undefined || authority === undefined)

@@ -1,7 +1,7 @@
 // The settings: the environment, read once, into a frozen object.
 //
-// The program todo-fcgi reads the same file of settings. What one of the two
-// refuses the other refuses in the same words, with exit status 78 (t/settings.t):
+// The program todo-fcgi reads the same file of settings. Both refuse the same
+// values in the same words, with exit status 78 (see t/program/settings.t):
 //
 //     every value         valid UTF-8 without U+FFFD; no white space or control
 //                         character at either end; an empty one is not set

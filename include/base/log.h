@@ -2,54 +2,95 @@
 #define LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "base/slice.h"
 #include "base/status.h"
 
 /*
- * One line per event, key=value, in the order given:
+ * The log.  Each event is one line of key=value, whatever a client sent:
  *
  *   time=2026-11-23T10:30:00.123456Z level=info event=request status=200 ...
  *
- * (To syslog without the time, which it adds.)  A value is cut at 512 bytes;
- * one with anything but plain visible ASCII in it is quoted, control bytes and
- * bytes past ASCII are escaped as \xNN, so that one event is one line whatever
- * a client sent.  A line that is not taken within a tenth of a second is lost,
- * and so is what follows until lines are taken again; event=log lost=N then
- * tells how many.  No log, whatever is wrong with it, stops the program.
- * Where standard error is the journal, each line begins with its priority,
- * "<6>".  Nobody logs a token, a body or a parameter.
+ * A value is cut at 512 bytes.  It is quoted if it is empty or has a space, a
+ * quote, a backslash, "=" or a byte outside visible ASCII.  Within quotes, a
+ * quote is \", a backslash \\, and a byte outside printable ASCII \xNN.
+ *
+ * A log that is full, stuck or gone does not stop the program.  A line that
+ * cannot be written within 0.1 s is lost, and later lines until one can be
+ * written again; then event=log lost=N has their number.
+ *
+ * syslog adds the time itself.  In the journal, each line begins with its
+ * priority, as "<6>".  Never log a token, a body or a parameter.
  */
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
 /*
- * Choose where lines go: "stderr", "syslog", or the absolute path of a file,
- * which is appended to.  NULL: standard error, unless that is /dev/null, as
- * spawn-fcgi leaves it when it forks; then syslog.  STATUS_INVALID if *target*
- * is none of these or the file cannot be opened (errno says why).  May be
- * called again, to open the file anew after it was moved away.
+ * Open the log: "stderr", "syslog", or the absolute path of a file, to which
+ * lines are appended.  NULL: standard error or, if that is /dev/null or closed,
+ * syslog; spawn-fcgi makes it /dev/null when it forks.  May be called again, to
+ * open a new file after the old one was renamed.  STATUS_INVALID, with errno,
+ * if *target* has another form or the file cannot be opened: the log stays as
+ * it was.
  */
 enum status log_open(const char *target) MUST_CHECK;
 
-/*
- * Write to *fd*, a log that the parent process has opened; it is closed when
- * this program becomes another.
- */
+/* Write to *fd*, which the parent process has opened.  exec closes it. */
 void log_inherit(int fd);
 
-/* The descriptor of a log file that log_open() has opened, or -1. */
+/* The descriptor of the log file, or -1 if the log is not a file. */
 int log_descriptor(void);
 
-/* Write nothing from now on. */
+/* Log nothing from now on. */
 void log_silence(void);
 
-/* Do lines go to standard error? */
+/* Is standard error the log? */
 bool log_is_stderr(void);
 
+/* One key=value of a line. */
+struct log_field {
+	const char *key;   /* NULL at the end of a list of fields */
+	struct slice text; /* the value, unless is_number */
+	int64_t number;
+	bool is_number;
+};
+
+/* A field with a slice or a terminated text; NULL: the field is left out. */
+static inline struct log_field
+log_slice(const char *key, struct slice value)
+{
+	return (struct log_field) { .key = key, .text = value };
+}
+
+static inline struct log_field
+log_text(const char *key, const char *value)
+{
+	return log_slice(key, slice_of(value));
+}
+
+static inline struct log_field
+log_number(const char *key, int64_t value)
+{
+	return (struct log_field) {
+		.key = key,
+		.number = value,
+		.is_number = true,
+	};
+}
+
+/* A list of fields, with its end. */
+#define LOG_FIELDS(...)               \
+	((const struct log_field[]) { \
+	    __VA_ARGS__, (struct log_field) { .key = NULL } })
+
 /*
- * Log *event* with pairs of terminated strings, key and value, ended by a
- * NULL key.  A pair whose value is NULL is left out.
+ * Log *event*, with *fields* in their order; NULL: without fields.  Every event
+ * of the program goes through this function:
+ *
+ *   log_event(LOG_LEVEL_INFO, "start",
+ *       LOG_FIELDS(log_text("role", "worker"), log_number("pid", pid)));
  */
-void log_event(enum log_level level, const char *event, ...)
-    __attribute__((sentinel));
+void log_event(
+    enum log_level level, const char *event, const struct log_field *fields);
 
 #endif

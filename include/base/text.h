@@ -33,6 +33,22 @@ text_hex_value(char c)
 	return -1;
 }
 
+/* Room for the decimal digits of a uint64_t. */
+#define TEXT_DECIMAL_SIZE 20
+
+/* Write *number* in decimal digits, which are then at the end of *digits*. */
+static inline struct slice
+text_write_decimal(uint64_t number, char digits[TEXT_DECIMAL_SIZE])
+{
+	size_t first = TEXT_DECIMAL_SIZE;
+
+	do {
+		digits[--first] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	return (struct slice) { digits + first, TEXT_DECIMAL_SIZE - first };
+}
+
 /*
  * Read *text*, one or more decimal digits and nothing else, into *number*.  A
  * number above UINT64_MAX is read as UINT64_MAX.  Returns false, leaving

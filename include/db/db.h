@@ -43,12 +43,6 @@ struct db *db_new(const char *defaults_file);
 void db_free(struct db *db);
 
 /*
- * Is *defaults_file* a readable option file with a group [todo], or one that
- * includes others?  STATUS_INVALID if not, errno saying why, or 0.
- */
-enum status db_check(const char *defaults_file) MUST_CHECK;
-
-/*
  * Allow a request that begins now 0.9 s.  After that no step is begun for the
  * request: STATUS_UNAVAILABLE, and an open transaction is undone.  A step takes
  * a second at most, so the request ends within 2 s, however slow the database.
@@ -57,6 +51,9 @@ void db_allow_time(struct db *db);
 
 /* Connect, unless there is a connection. */
 enum status db_connect(struct db *db) MUST_CHECK;
+
+/* Is there a connection that statements can use, as far as is known? */
+bool db_is_connected(const struct db *db);
 
 /*
  * Run *sql*, and prepare it first unless a statement with the same text is

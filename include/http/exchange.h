@@ -16,9 +16,9 @@
 struct exchange {
 	struct arena *arena; /* lives as long as the exchange */
 	const struct request *request;
-	struct target target; /* the parts of the request's target */
-	struct slice id;      /* the raw segment at "{id}"; data NULL if none */
-	int64_t now_us;	      /* the start of the request, since 1970 */
+	struct target target;	 /* the parts of the request's target */
+	struct slice id_segment; /* stands for "{id}"; data NULL if none */
+	int64_t now_us;		 /* the start of the request, since 1970 */
 	struct response response;
 };
 

@@ -9,27 +9,22 @@
 #include "server/settings.h"
 
 /*
- * After db_connect() has returned *connected*: why would the database answer
- * no request, however often it is tried?  The account or the database is
- * refused, the schema is not there, or the account lacks a right.  NULL if
- * there is no such reason; that the database is away is none.
+ * After db_connect() has returned *connected*: the reason why the database will
+ * not answer requests, however often a worker tries.  It refuses the account,
+ * the database or a setting, the schema is missing, or the account lacks a
+ * right.  NULL if there is no such reason; an unreachable database is none.
  */
 const char *check_refusal(
     struct db *db, struct arena *arena, enum status connected);
 
-/*
- * Call *warn* for each line of the option file *path* that the library would
- * take no notice of, or misread: in the group [todo] a key that it does not
- * know, there and in [client] a number with a suffix, and anywhere a line at
- * which it stops reading.  Returns how many there are.
- */
-unsigned check_option_file(const char *path, void (*warn)(const char *warning));
+/* Log *warning*, which is about a setting or the option file. */
+void check_log_warning(const char *warning);
 
 /*
- * Check what can be wrong beyond the form of *settings*, *with_database* by
- * logging in as a worker does, and print what is in force, or one line that
- * says what is wrong.  Returns the exit status: 0, 78 (EX_CONFIG) if something
- * is wrong, 69 (EX_UNAVAILABLE) if the database is away.
+ * Check *settings* further: names of settings, the option file and, if
+ * *with_database*, the database by a login.  Print the settings in force, or a
+ * line that says what is wrong.  Returns the exit status: 0; 78 (EX_CONFIG) if
+ * something is wrong; 69 (EX_UNAVAILABLE) if the database is unreachable.
  */
 int check_settings(const struct settings *settings, bool with_database);
 

@@ -10,8 +10,9 @@
 
 /*
  * Answer *request*: write the whole answer, as fcgi_finish() sends it, into
- * *out*, and log it.  *arena* is the request's.  If *out* has failed, for want
- * of memory, an error is logged, and the caller answers with that.
+ * *out*, which is empty, and log the request.  *arena* is the arena of the
+ * request and of *out*.  If the memory of *arena* runs out, it is reset, and
+ * the answer is 500.
  */
 void dispatch(const struct settings *settings, struct cache *tokens,
     struct db *db, struct arena *arena, const struct request *request,

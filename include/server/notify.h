@@ -2,8 +2,8 @@
 #define NOTIFY_H
 
 /*
- * Tell systemd that the service is ready, as sd_notify(3) does: if the
- * environment variable NOTIFY_SOCKET names a socket, send READY=1 there.
+ * Tell systemd that the service is ready, as sd_notify(3) does: send READY=1 to
+ * the socket that the environment variable NOTIFY_SOCKET names, if it is set.
  */
 void notify_ready(void);
 

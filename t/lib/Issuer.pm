@@ -1,12 +1,13 @@
 package Issuer;
 
-# The process that issues tokens, reached at its own socket without nginx: a Client
-# that sends what it is told, and says whether the process is still the same one.
+# A client of the issuer's own socket, without nginx, which also tells whether the
+# issuer is still the same process.
 
 use v5.36;
 use parent 'Client';
 use IO::Socket::UNIX;
 use Socket qw(SOCK_STREAM SOL_SOCKET SO_RCVTIMEO);
+use Stage::Process qw(stat_of);
 
 # stack: with a real issuer
 sub new ($class, $stack) {
@@ -31,10 +32,7 @@ sub _connect ($self) {
 	@$self{qw(socket sent buf)} = ($socket, 0, '');
 }
 
-sub _since ($self) {
-	open my $f, '<', "/proc/$self->{pid}/stat" or return '';
-	return (split ' ', <$f> =~ s/\A.*\) //r)[19];
-}
+sub _since ($self) { +{ stat_of($self->{pid}) }->{since} // '' }
 
 # Is it the process that it was, and does it answer?
 sub lives ($self) {

@@ -1,29 +1,26 @@
 package Nginx;
 
-# An nginx of a script's own, in a folder like /etc/nginx that has our files in
-# todo/ and conf.d/, before the pool of the script's stack. It ends with the
-# script, or with the last reference to it.
+# An nginx that a script has for itself, in front of the pool of the script's
+# stack. Its folder is like /etc/nginx, with our files in todo/ and conf.d/. It ends
+# with the script, or with the last reference to it.
 
 use v5.36;
 use File::Path ();
 use File::Temp ();
-use IO::Socket::INET;
-use POSIX ();
 use Client;
 use Facts;
+use Stage;
+use Stage::Process qw(children);
 
-my $NGINX = -x '/usr/sbin/nginx' ? '/usr/sbin/nginx' : 'nginx';
-# What an operator has in the two files of conf.d; see also settled().
+# The two files of conf.d, which are the operator's; see also settled().
 my @YOURS = qw(todo-settings.conf todo-site.conf);
 
 # stack; http: what stands in http { }, or a sub that returns it; install: what
 # puts our files there instead of install().
 sub new ($class, %o) {
 	my $dir = File::Temp->newdir('todo-nginx-XXXXXX', TMPDIR => 1);
-	my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die $!;
-	my $self = bless { stack => $o{stack}, dir => $dir, port => $listen->sockport, owner => $$ },
-	    $class;
-	$listen->close;
+	my $self = bless { stack => $o{stack}, dir => $dir, port => Stage::Nginx::free_port(),
+		owner => $$ }, $class;
 	mkdir "$dir/$_" or die $! for qw(todo conf.d);
 	($o{install} // \&install)->($self);
 	$self->{http} = ref $o{http} ? $o{http}->($self) : $o{http} // 'include conf.d/*.conf;';
@@ -47,27 +44,20 @@ sub text ($self, $name, $new = undef) {
 		close $out;
 		return $new;
 	}
-	open my $in, '<', $path or die "$path: $!";
-	local $/;
-	return <$in>;
+	return Stage::Folder::slurp($path);
 }
 
 # Changes one of the files; what is to be changed must be there.
 sub edit ($self, $name, @replace) {
-	my $text = $self->text($name);
-	while (my ($what, $by) = splice @replace, 0, 2) {
-		$text =~ s/\Q$what\E/$by/g or die "$name: where is \"$what\"?\n";
-	}
-	$self->text($name, $text);
+	$self->text($name, Stage::Nginx::replaced($name, $self->text($name), @replace));
 }
 
 # Our files, from the checkout.
 sub install ($self) {
 	my %yours = map { $_ => 1 } @YOURS;
-	for my $path (glob Stack->root . '/nginx/*.conf') {
-		my ($name) = $path =~ m{([^/]+)\z};
-		open my $in, '<', $path or die $!;
-		$self->text(($yours{$name} ? 'conf.d' : 'todo') . "/$name", do { local $/; <$in> });
+	for my $name (Stage::Nginx::names()) {
+		my $folder = $yours{$name} ? 'conf.d' : 'todo';
+		$self->text("$folder/$name", Stage::Nginx::product($name));
 	}
 	$self->settled;
 }
@@ -75,46 +65,28 @@ sub install ($self) {
 # What an operator would set: the sockets, the name and the certificate.
 sub settled ($self) {
 	my $stack = $self->{stack};
-	$self->edit('conf.d/todo-settings.conf',
-	    'unix:/run/todo-fcgi/todo.sock' => 'unix:' . $stack->pool_socket,
-	    'unix:/run/todo-issuer/' => 'unix:' . $stack->file('run/'));
-	$self->edit('conf.d/todo-site.conf', 'listen 443 ' => "listen 127.0.0.1:$self->{port} ",
-	    "\ttodo.example 1;" => "\t127.0.0.1 1;\n\tlocalhost 1;",
-	    'server_name todo.example;' => 'server_name 127.0.0.1 localhost;',
-	    '/etc/ssl/todo/' => $stack->file('etc/'));
+	$self->edit("conf.d/$_", Stage::Nginx::operator($_, pool => $stack->file('pool'),
+		issuer => $stack->file('run'), port => $self->{port},
+		certificate => $stack->file('etc'))) for @YOURS;
 	$self->fit;
 }
 
-# What a test has to have otherwise than an operator: where the log and the page are.
+# What a test has to set beyond an operator: where the log and the page are.
 sub fit ($self) {
-	$self->edit('todo/todo-server.conf', '/var/log/nginx/todo-access.log' => "$self->{dir}/access.log",
-	    '/usr/share/todo-fcgi/page' => "$self->{dir}/page");
+	my ($name, $dir) = ('todo-server.conf', $self->dir);
+	$self->edit("todo/$name",
+	    Stage::Nginx::moved($name, log => "$dir/access.log", page => "$dir/page"));
 }
 
 sub start ($self) {
 	my $dir = $self->{dir};
-	my $user = $> == 0 ? 'user root;' : '';
-	$self->text('nginx.conf', <<~END);
-	daemon off;
-	$user
-	worker_processes 1;
-	pid $dir/pid;
-	error_log $dir/error.log info;
-	events { worker_connections 1024; }
-	http {
-		access_log off;
-		@{[map { "${_}_temp_path $dir/$_;" } qw(client_body fastcgi proxy uwsgi scgi)]}
-		$self->{http}
-	}
-	END
-	my $pid = fork // die $!;
-	if (!$pid) {
-		open STDERR, '>', "$dir/stderr";
-		{ exec $NGINX, '-p', "$dir/", '-e', "$dir/error.log", '-c', "$dir/nginx.conf" }
-		POSIX::_exit(127);
-	}
-	$self->{pid} = $pid;
-	poll { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{port}") } 'nginx listens'
+	$self->text('nginx.conf', Stage::Nginx::main_file(run => $dir, workers => 1,
+		main => $> == 0 ? 'user root;' : '', log => "$dir/error.log info",
+		http => "\taccess_log off;\n\t$self->{http}"));
+	open my $out, '>', "$dir/stderr" or die "$dir/stderr: $!";
+	my @command = Stage::Nginx::command($dir, "$dir/error.log", "$dir/nginx.conf");
+	$self->{pid} = Stage::Process::start(\@command, out => $out);
+	poll { Stage::Nginx::listens($self->{port}) } 'nginx listens'
 	    or die $self->text('stderr');
 }
 
@@ -129,11 +101,7 @@ sub client ($self, %o) {
 	    on_answer => sub ($answer) { $self->{stack}->_on_answer($answer) }, %o);
 }
 
-# Its worker processes, as the kernel has them.
-sub workers ($self) {
-	open my $f, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or die $!;
-	return split ' ', <$f> // '';
-}
+sub workers ($self) { children($self->{pid}) }
 
 sub DESTROY ($self) {
 	return if $self->{owner} != $$;

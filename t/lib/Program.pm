@@ -1,7 +1,7 @@
 package Program;
 
-# The binary itself, without nginx: run to its end, as one worker on a socket,
-# or as a pool under spawn-fcgi. Each has an environment of its own and nothing else.
+# The binary itself, without nginx: run to its end, as one worker on a socket, or as
+# a pool under spawn-fcgi. Each process has no environment but the one given here.
 
 use v5.36;
 use FastCGI;
@@ -9,6 +9,8 @@ use File::Temp ();
 use IO::Socket::UNIX;
 use POSIX ();
 use Socket qw(SOCK_STREAM);
+use Stage;
+use Stage::Process qw(start);
 use Time::HiRes ();
 
 # path: the binary; env: what every start has (name => value)
@@ -23,21 +25,15 @@ sub dir ($self) { "$self->{dir}" }
 # A setting of undef is not set.
 sub _env ($self, $env) {
 	my %e = ($self->{env}->%*, %$env, PATH => $ENV{PATH},
-	    ASAN_OPTIONS => "log_path=$self->{asan}:exitcode=99",
-	    UBSAN_OPTIONS => "log_path=$self->{asan}:print_stacktrace=1");
+	    Stage::Pool::sanitizers($self->{asan}));
 	delete @e{ grep { !defined $e{$_} } keys %e };
 	return %e;
 }
 
-# In the child: only what is named here is passed on.
-sub _exec ($self, $env, $stdin, $stdout, $stderr, @command) {
-	for ([$stdin, 0], [$stdout, 1], [$stderr, 2]) {
-		my ($handle, $fd) = @$_;
-		POSIX::dup2(fileno $handle, $fd) // POSIX::_exit(126);
-	}
-	%ENV = $self->_env($env);
-	{ exec { $command[0] } @command };
-	POSIX::_exit(127);
+# Starts a command. Only the three handles and this environment are passed on.
+sub start_with ($self, $env, $stdin, $stdout, $stderr, @command) {
+	return start(\@command, in => $stdin, out => $stdout, err => $stderr,
+		env => { $self->_env($env) });
 }
 
 sub _null ($mode) { open my $null, $mode, '/dev/null' or die $!; return $null }
@@ -45,15 +41,14 @@ sub _null ($mode) { open my $null, $mode, '/dev/null' or die $!; return $null }
 # Runs it to its end: exit status (or "signal N"), standard output and error.
 sub run ($self, $env, @args) {
 	my ($out, $err) = map { File::Temp->new(DIR => $self->dir) } 1 .. 2;
-	my $pid = fork // die $!;
-	$self->_exec($env, _null('<'), $out, $err, $self->path, @args) if !$pid;
+	my $pid = $self->start_with($env, _null('<'), $out, $err, $self->path, @args);
 	my $until = Time::HiRes::time() + 20;
 	while (!waitpid $pid, POSIX::WNOHANG) {
 		if (Time::HiRes::time() > $until) { kill KILL => $pid; waitpid $pid, 0 }
-		select undef, undef, undef, 0.005;
+		Stage::Process::pause(0.005);
 	}
 	my $exit = $? & 127 ? 'signal ' . ($? & 127) : $? >> 8;
-	return $exit, map { open my $f, '<', "$_" or die $!; local $/; <$f> // '' } $out, $err;
+	return $exit, map { Stage::Folder::slurp("$_") } $out, $err;
 }
 
 my $sockets = 0;
@@ -62,7 +57,8 @@ sub _socket_path ($self) { $self->dir . '/s' . ++$sockets }
 # One worker as spawn-fcgi leaves it: the listening socket is descriptor 0.
 sub worker ($self, %env) {
 	my $path = $self->_socket_path;
-	return $self->worker_at($path, IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM), %env);
+	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64, Type => SOCK_STREAM);
+	return $self->worker_at($path, $listen, %env);
 }
 
 # The same on a socket of the caller's, which a client reaches at `address`.
@@ -70,26 +66,24 @@ sub worker_at ($self, $address, $listen, %env) {
 	die "$address: $!" if !$listen;
 	my $file = $self->_socket_path . '.log';
 	open my $log, '>>', $file or die $!;
-	my $pid = fork // die $!;
-	$self->_exec(\%env, $listen, _null('>'), $log, $self->path) if !$pid;
+	my $pid = $self->start_with(\%env, $listen, _null('>'), $log, $self->path);
 	return Program::Running->new(program => $self, pid => $pid, path => $address, log => $file);
 }
 
 # A pool under spawn-fcgi. way: 'master' (-n, and -w workers) or 'fork' (-F workers).
 sub pool ($self, $way, $workers, %env) {
 	my $path = $self->_socket_path;
-	my @command = ('/usr/bin/spawn-fcgi', '-s', $path, '-M', '0600', '-b', '1024',
-	    $way eq 'fork' ? ('-F', $workers, '-P', "$path.pid", '--', $self->path)
-	    : ('-n', '--', $self->path, '-w', $workers));
+	my @program = ($self->path, $way eq 'fork' ? () : ('-w', $workers));
+	my @command = Stage::Pool::command({ FCGI_SOCKET => $path, FCGI_SOCKET_MODE => '0600',
+		FCGI_BACKLOG => 1024, FCGI_WORKERS => $workers }, \@program,
+		$way eq 'fork' ? (pids => "$path.pid") : ());
 	open my $log, '>>', "$path.log" or die $!;
-	my $pid = fork // die $!;
-	$self->_exec(\%env, _null('<'), _null('>'), $log, @command) if !$pid;
+	my $pid = $self->start_with(\%env, _null('<'), _null('>'), $log, @command);
 	my $pool = Program::Running->new(program => $self, pid => $pid, path => $path,
 	    log => "$path.log", way => $way);
 	if ($way eq 'fork') {
 		waitpid $pid, 0;
-		open my $file, '<', "$path.pid" or die "$path.pid: $!";
-		$pool->{forked} = [split ' ', do { local $/; <$file> }];
+		$pool->{forked} = [split ' ', Stage::Folder::slurp("$path.pid")];
 	}
 	return $pool;
 }
@@ -98,6 +92,7 @@ package Program::Running;
 
 use v5.36;
 use POSIX ();
+use Stage::Process qw(children pause);
 use Time::HiRes ();
 
 sub new ($class, %o) { bless { %o, owner => $$ }, $class }
@@ -106,17 +101,12 @@ sub pid ($self) { $self->{pid} }
 sub socket ($self) { $self->{path} }
 sub client ($self, %o) { FastCGI->new(path => $self->{path}, %o) }
 
-sub log ($self) {
-	open my $f, '<', $self->{log} or die $!;
-	local $/;
-	return <$f> // '';
-}
+sub log ($self) { Stage::Folder::slurp($self->{log}) }
 
-# The workers of the pool now, by the kernel's own list.
+# The workers of the pool now.
 sub workers ($self) {
 	return grep { kill 0, $_ } $self->{forked}->@* if $self->{forked};
-	open my $f, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or return;
-	return split ' ', <$f> // '';
+	return children($self->{pid});
 }
 
 sub signal ($self, $name) { kill $name, $self->{pid} }
@@ -132,7 +122,7 @@ sub ended ($self) {
 # The same, but waits for it; undef if it does not come in time.
 sub wait ($self, $seconds = 15) {
 	my $until = Time::HiRes::time() + $seconds;
-	select undef, undef, undef, 0.01
+	pause(0.01)
 	    until defined $self->ended || Time::HiRes::time() > $until;
 	return $self->{exit};
 }
@@ -146,7 +136,7 @@ sub stop ($self) {
 			kill KILL => ($self->{forked} ? () : $self->workers), @pids;
 			$until += 10;
 		}
-		select undef, undef, undef, 0.01;
+		pause(0.01);
 	}
 }
 

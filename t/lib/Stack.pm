@@ -1,14 +1,12 @@
 package Stack;
 
-# The running system that a script tests. `Stack->new` joins the one that
-# t/staging runs (and starts it if none does); `Stack->new(private => 1)` has one
-# of its own, for scripts that break things. Every script ends with $stack->done,
-# which also says whether any log holds what it should not.
+# The running system that a script tests. `Stack->new` joins the stage that
+# t/staging runs, and starts it if it is down; `Stack->new(private => 1)` makes a
+# stage of its own, for scripts that break things. Every script ends with
+# $stack->done, which also reports lines that no log should hold.
 
 use v5.36;
-use Cwd ();
 use Fcntl qw(O_NOFOLLOW O_NONBLOCK O_RDONLY);
-use File::Basename qw(dirname);
 use File::Path ();
 use File::Temp ();
 use IO::Handle;
@@ -19,13 +17,15 @@ use Facts;
 use FastCGI;
 use Program;
 use Routes;
+use Stage;
+use Stage::Process qw(children);
 use Token;
 use User;
 
-my $ROOT = Cwd::abs_path(dirname(__FILE__) . '/../..');
+my $ROOT = $Stage::TOP;
 my @running;
 
-# What Perl warns of is a fault of the script's, and fails it.
+# A warning of Perl fails the script.
 my @warnings;
 $SIG{__WARN__} = sub ($text) { push @warnings, $text; print STDERR $text };
 
@@ -41,31 +41,21 @@ sub new ($class, %o) {
 	    if $o{inside} && !defined $dir;
 	my $self = bless {
 		env => \%env, dir => $dir, url => $env{STAGING_URL},
+		stage => defined $dir ? Stage->new(dir => $dir) : undef,
 		build => $env{STAGING_BUILD} // (defined $dir ? "$dir/build" : undef),
 		private => $o{private}, owner => $$,
-		tag => sprintf('T%s', join '', map { ('A' .. 'Z', 'a' .. 'z', 0 .. 9)[rand 62] } 1 .. 9),
+		tag => 'T' . join('', map { ('A' .. 'Z', 'a' .. 'z', 0 .. 9)[rand 62] } 1 .. 9),
 		users => 0, faults => [], ids => {}, expected => [], statuses => {},
 	}, $class;
 	push @running, $self;
 	plan skip_all => 'Better Auth is not here' if $o{issuer} && !defined $self->frontend;
 	if (defined $dir) {
-		$self->{from}{$_} = -s "$dir/log/$_" // 0 for qw(todo.log nginx-error.log issuer.log);
+		$self->{from}{$_} = -s "$dir/log/$_" // 0
+		    for qw(todo.log nginx-error.log issuer.log);
 		$self->{reports} = { map { $_ => 1 } $self->_reports };
 	}
 	note("users of this script: $self->{tag}...");
 	return $self;
-}
-
-sub _env_of ($text) {
-	my %env;
-	for (split /\n/, $text) {
-		my ($name, $value) = /\A(?:export )?(\w+)=(.*)\z/ or next;
-		$value =~ s/'\\''/'/g, $value =~ s/''//g if $value =~ s/\A'(.*)'\z/$1/;
-		$value =~ s/\A"(.*)"\z/$1/;
-		$value =~ s/\\(.)/$1/g;
-		$env{$name} = $value;
-	}
-	return %env;
 }
 
 sub _staging (@verb) {
@@ -77,11 +67,12 @@ sub _staging (@verb) {
 sub _shared ($o) {
 	if ($ENV{STAGING_URL}) {
 		return map { $_ => $ENV{$_} } grep { defined $ENV{$_} }
-		    qw(STAGING_URL STAGING_CA STAGING_DIR STAGING_BUILD STAGING_FRONTEND BETTER_AUTH_SECRET
-		    BETTER_AUTH_SECRETS BETTER_AUTH_URL JWT_ISSUER JWT_AUDIENCE);
+		    qw(STAGING_URL STAGING_CA STAGING_DIR STAGING_BUILD STAGING_FRONTEND
+		    BETTER_AUTH_SECRET BETTER_AUTH_SECRETS BETTER_AUTH_URL JWT_ISSUER
+		    JWT_AUDIENCE);
 	}
 	_staging('up', '--quiet', '>&2');
-	return _env_of(_staging('env'));
+	return Stage->new->environment;
 }
 
 sub _private ($o) {
@@ -103,7 +94,7 @@ sub _private ($o) {
 	my $half = bless { private => 1, dir => "$dir", owner => $$, keep => 1 }, __PACKAGE__;
 	push @running, $half;
 	eval { _staging('up', '--quiet', '>&2'); 1 } or die "$@ (its folder is kept: $dir)\n";
-	my %env = _env_of(_staging('env'));
+	my %env = Stage->new->environment;
 	pop @running;
 	return %env;
 }
@@ -117,33 +108,21 @@ sub staging ($self, @verb) {
 # The same with another environment, where nginx is to be another after it.
 sub anew ($self, $env, @verb) {
 	local @ENV{keys %$env} = values %$env;
-	my $children = sub {
-		my $pid = $self->pid('nginx');
-		open my $f, '<', "/proc/$pid/task/$pid/children" or die $!;
-		return split ' ', <$f> // '';
-	};
+	my $children = sub { children($self->pid('nginx')) };
 	my %old = map { $_ => 1 } $children->();
 	$_->close for ($self->{clients} // [])->@*;
 	$self->staging(@verb);
 	poll { !grep { $old{$_} } $children->() } 'nginx is another';
 }
 
-# The workers of the pool now, by the kernel's own list.
-sub workers ($self) {
-	my $master = $self->pid('pool');
-	open my $f, '<', "/proc/$master/task/$master/children" or return;
-	return split ' ', <$f> // '';
-}
+# The workers of the pool now.
+sub workers ($self) { children($self->pid('pool')) }
 
 sub dir ($self) { $self->{dir} }
 sub url ($self) { $self->{url} }
 sub tag ($self) { $self->{tag} }
 sub file ($self, $name) { "$self->{dir}/$name" }
-sub read ($self, $name) {
-	open my $f, '<', $self->file($name) or die $self->file($name) . ": $!";
-	local $/;
-	return <$f>;
-}
+sub read ($self, $name) { $self->{stage}->read($name) }
 
 # The folder of the issuer and the page, with what npm brought for them, if it is here.
 sub frontend ($self) {
@@ -151,11 +130,11 @@ sub frontend ($self) {
 	return defined $dir && -d "$dir/node_modules" ? $dir : undef;
 }
 
-sub pid ($self, $name) { $self->read("stage/$name.pid") =~ /(\d+)/ ? $1 : die "no pid of $name" }
+sub pid ($self, $name) { ($self->{stage}->pids($name))[0] // die "no pid of $name" }
 
 sub _settings ($self) {
 	return $self->{settings} //= do {
-		my %own = defined $self->{dir} ? _env_of($self->read('etc/settings.env')) : ();
+		my %own = $self->{stage} ? $self->{stage}->assignments('etc/settings.env') : ();
 		my %env = (%own, $self->{env}->%*);
 		$env{BETTER_AUTH_SECRET} = ($env{BETTER_AUTH_SECRETS} =~ /\A\d+:([^,]*)/)[0]
 		    if $env{BETTER_AUTH_SECRETS};
@@ -269,7 +248,7 @@ sub absorb ($self, $seen) {
 
 # One statement as the server's administrator; rows of columns.
 sub sql ($self, $statement) {
-	return _mariadb($statement, '--defaults-file=' . $self->file('etc/admin.cnf'));
+	return Stage::Database::query($statement, Stage::Database::admin($self->{stage}));
 }
 
 # A transaction that has run `statement` and stays open while what is returned lives.
@@ -278,7 +257,8 @@ sub holding ($self, $statement) {
 	my $pid = open(my $in, '|-') // die $!;
 	if (!$pid) {
 		open STDOUT, '>&', $write or POSIX::_exit(126);
-		{ exec 'mariadb', '--defaults-file=' . $self->file('etc/admin.cnf'), qw(--batch --skip-column-names --unbuffered) };
+		{ exec 'mariadb', Stage::Database::admin($self->{stage}),
+		    qw(--batch --skip-column-names --unbuffered) };
 		POSIX::_exit(127);
 	}
 	close $write;
@@ -290,38 +270,9 @@ sub holding ($self, $statement) {
 
 # The same as the account that the program uses. Dies of what it may not do.
 sub sql_as_program ($self, $statement) {
-	my %o;
-	my $group = '';
-	for (split /\n/, $self->read('etc/todo.cnf')) {
-		$group = $1 if /\A\[(.*)\]/;
-		$o{ $1 =~ tr/_/-/r } = $2 if $group eq 'todo' && /\A\s*([\w-]+)\s*=\s*(.*?)\s*\z/;
-	}
-	return _mariadb($statement, '--no-defaults', map { "--$_=$o{$_}" }
+	my %o = $self->{stage}->assignments('etc/todo.cnf');
+	return Stage::Database::query($statement, '--no-defaults', map { "--$_=$o{$_}" }
 	    grep { defined $o{$_} } qw(socket host port user password database));
-}
-
-sub _mariadb ($statement, @options) {
-	my $file = File::Temp->new;
-	print {$file} $statement;
-	$file->flush;
-	open my $saved, '<&', \*STDIN or die $!;
-	open STDIN, '<', "$file" or die $!;
-	my @command = ('mariadb', @options, qw(--batch --skip-column-names --raw
-	    --default-character-set=utf8mb4));
-	open my $saved_err, '>&', \*STDERR or die $!;
-	my $err = File::Temp->new;
-	open STDERR, '>&', $err or die $!;
-	my $pid = open my $pipe, '-|', @command;
-	open STDERR, '>&', $saved_err or die $!;
-	open STDIN, '<&', $saved or die $!;
-	die "mariadb: $!" if !$pid;
-	my @rows = map { chomp; [split /\t/, $_, -1] } <$pipe>;
-	if (!close $pipe) {
-		open my $f, '<', "$err" or die $!;
-		local $/;
-		die <$f> // "mariadb: $?";
-	}
-	return @rows;
 }
 
 # Since this script began. A line that is being written as we read is read again.
@@ -359,7 +310,7 @@ sub log_lines ($self, $name = 'todo.log') { $self->_tail($name) }
 # Lines that this script brings about and that are no fault.
 sub expect_log ($self, @patterns) { push $self->{expected}->@*, @patterns }
 
-sub _reports ($self) { map { glob $self->file("log/$_*") } qw(asan ubsan) }
+sub _reports ($self) { glob $self->file('log/asan*') }
 
 # Lines that speak of somebody else's request say nothing about this script.
 sub _bad_lines ($self) {
@@ -393,7 +344,7 @@ sub done ($self) {
 		diag($_) for grep { defined } @bad[0 .. 19];
 		my @report = grep { !$self->{reports}{$_} } $self->_reports;
 		ok(!@report, 'no sanitizer report');
-		for (@report) { open my $f, '<', $_; diag($_, "\n", grep { defined } (<$f>)[0 .. 30]) }
+		diag("$_\n", map { substr $_, 0, 4000 } Stage::Folder::slurp($_)) for @report;
 	}
 	ok(!@warnings, 'Perl warns of nothing');
 	$_->close for ($self->{clients} // [])->@*;

@@ -32,7 +32,8 @@ written(int fd, ssize_t count)
 	return count;
 }
 
-#define REAL(name) __typeof__(&name) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+#define REAL(name) \
+	__typeof__(&name) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 ssize_t
 write(int fd, const void *bytes, size_t size)

@@ -113,8 +113,8 @@ begin(void)
 	(void)backtrace(&frame, 1);
 	if (path == NULL || (fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
 		return;
-	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
+	control = mmap(
+	    NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (control == MAP_FAILED)
 		control = NULL;
 	(void)close(fd);

@@ -93,7 +93,7 @@ for (['a comment of 3,000 bytes', '#' . 'x' x 3000],
 	my $away = options('host=localhost', "socket=$dir/nobody.sock");
 	my ($exit, undef, $err) = checked($away);
 	is($exit, 69, 'the database is away: -t exits 69');
-	like($err, qr/\Atodo-fcgi: database: away: error 200\d: [^\n]*\n\z/,
+	like($err, qr/\Atodo-fcgi: database: unreachable: error 200\d: [^\n]*\n\z/,
 		'the database is away: -t says so');
 	is((checked($away, '-T'))[0], 0, 'the database is away: -T exits 0');
 	is((checked(options('usr=todo'), '-T'))[0], 78,
@@ -154,7 +154,7 @@ my $refused = qr/event=reload_failed reason="the database refused a new worker/;
 my $wrong_settings = qr/event=reload_failed reason="a new worker found its settings wrong/;
 poll {
 	my @w = $pool->workers;
-	@w == 2 && eval { status() } == 200
+	@w == 2 && (() = $pool->log =~ /event=ready/g) == 2 && eval { status() } == 200
 } 'a pool answers';
 for my $name (
 	'a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key',

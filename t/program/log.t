@@ -27,12 +27,9 @@ sub null () { open my $f, '+<', '/dev/null' or die $!; return $f }
 sub started ($stderr, $args, %o) {
 	my $path = "$dir/log" . ++$count;
 	my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 64) or die $!;
-	my $pid = fork // die $!;
-	if (!$pid) {
-		my @command = (($o{before} // [])->@*, $program->path, @$args);
-		@command = ('/bin/sh', '-c', 'exec "$@" 2>&-', 'sh', @command) if !$stderr;
-		$program->_exec($o{env} // {}, $listen, null, $stderr // null, @command);
-	}
+	my @command = (($o{before} // [])->@*, $program->path, @$args);
+	@command = ('/bin/sh', '-c', 'exec "$@" 2>&-', 'sh', @command) if !$stderr;
+	my $pid = $program->start_with($o{env} // {}, $listen, null, $stderr // null, @command);
 	return Program::Running->new(program => $program, pid => $pid, path => $path,
 		log => '/dev/null');
 }

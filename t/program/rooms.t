@@ -18,7 +18,7 @@ my %BELOW = (
 );
 
 # Headers that have all of their code in themselves.
-my %INLINE = map { $_ => 1 } qw(base/slice http/exchange);
+my %INLINE = map { $_ => 1 } qw(base/array base/slice http/exchange);
 
 my $root = Stack->root;
 chomp(my @files = qx{cd '$root' && find app include t bench -name node_modules -prune -o \\

@@ -1,6 +1,6 @@
 /*
- * Goal: one event is one line, whatever is in it, and it gets to where the
- * operator looks, however the program was started.
+ * Goal: each event is one line, whatever its values hold, and the line reaches
+ * the log that the operator chose or, by default, the log of the platform.
  */
 
 #include "base/log.h"
@@ -20,9 +20,9 @@
 
 #include "tap.h"
 
-/* What came last to the system's log, which a test must not write to. */
-static char told[8192];
-static int told_flags;
+/* The last message to syslog, which a test must not write to. */
+static char sent[8192];
+static int sent_flags;
 
 int
 connect(int fd, const struct sockaddr *address, socklen_t size)
@@ -40,33 +40,33 @@ ssize_t
 send(int fd, const void *bytes, size_t length, int flags)
 {
 	(void)fd;
-	if (length >= sizeof(told))
+	if (length >= sizeof(sent))
 		abort();
-	told_flags = flags;
-	memcpy(told, bytes, length);
-	told[length] = '\0';
+	sent_flags = flags;
+	memcpy(sent, bytes, length);
+	sent[length] = '\0';
 	return (ssize_t)length;
 }
 
-/* Is what came last of *priority*, in our name, and *text*? */
+/* Is the last message *text*, with *priority* and the name of the program? */
 static bool
-was_told(int priority, const char *text)
+was_sent(int priority, const char *text)
 {
 	char head[16], name[48];
 	const char *found;
 
 	(void)snprintf(head, sizeof(head), "<%d>", LOG_DAEMON | priority);
 	(void)snprintf(name, sizeof(name), " todo-fcgi[%ld]: ", (long)getpid());
-	found = strstr(told, name);
-	return strncmp(told, head, strlen(head)) == 0 && found != NULL &&
-	    found - told == (ptrdiff_t)strlen(head) + 15 &&
+	found = strstr(sent, name);
+	return strncmp(sent, head, strlen(head)) == 0 && found != NULL &&
+	    found - sent == (ptrdiff_t)strlen(head) + 15 &&
 	    strcmp(found + strlen(name), text) == 0;
 }
 
 static char folder[] = "/tmp/todo-log-XXXXXX";
 static char path[64], moved[64];
 
-/* What is in the file *name*. */
+/* Return the content of the file *name*. */
 static const char *
 slurp(const char *name)
 {
@@ -79,7 +79,7 @@ slurp(const char *name)
 	return text;
 }
 
-/* Is *line* a time and then *rest*, up to the only line feed? */
+/* Is *line* a time and *rest*, which ends with the only line feed? */
 static bool
 is_line(const char *line, const char *rest)
 {
@@ -94,7 +94,7 @@ clear(void)
 		abort();
 }
 
-/* Have standard error be *name*, as whoever starts us may; NULL: closed. */
+/* Make the file *name* standard error; NULL: close standard error. */
 static void
 standard_error(const char *name)
 {
@@ -111,52 +111,55 @@ where(void)
 
 	standard_error(path);
 	ok(log_open(NULL) == STATUS_OK && log_is_stderr(),
-	    "by default it is standard error");
+	    "the default log is standard error");
 	log_event(LOG_LEVEL_INFO, "one", NULL);
-	ok(is_line(slurp(path), "level=info event=one\n"), "where a line goes");
+	ok(is_line(slurp(path), "level=info event=one\n"),
+	    "standard error gets the line");
 
 	standard_error("/dev/null");
 	ok(log_open(NULL) == STATUS_OK && !log_is_stderr(),
-	    "but not if that is /dev/null");
-	log_event(LOG_LEVEL_INFO, "two", "key", "value", NULL);
-	ok(was_told(LOG_INFO, "level=info event=two key=value"),
-	    "then it is syslog, which has times of its own");
-	ok((told_flags & MSG_DONTWAIT) != 0, "and is not waited for");
+	    "if standard error is /dev/null, the default log is another");
+	log_event(LOG_LEVEL_INFO, "two", LOG_FIELDS(log_text("key", "value")));
+	ok(was_sent(LOG_INFO, "level=info event=two key=value"),
+	    "the default log is then syslog, and lines have no time");
+	ok((sent_flags & MSG_DONTWAIT) != 0, "sending to syslog does not wait");
 	log_event(LOG_LEVEL_WARNING, "two", NULL);
-	ok(was_told(LOG_WARNING, "level=warning event=two"),
-	    "a warning is one there");
-	log_event(LOG_LEVEL_ERROR, "two", "key", "%s%n", NULL);
-	ok(was_told(LOG_ERR, "level=error event=two key=%s%n"),
-	    "and so is an error; what is told is no format");
+	ok(was_sent(LOG_WARNING, "level=warning event=two"),
+	    "syslog gets the priority of a warning");
+	log_event(LOG_LEVEL_ERROR, "two", LOG_FIELDS(log_text("key", "%s%n")));
+	ok(was_sent(LOG_ERR, "level=error event=two key=%s%n"),
+	    "syslog gets the priority of an error, and a value is no format");
 	ok(log_open("stderr") == STATUS_OK && log_is_stderr(),
-	    "/dev/null, if that is said");
+	    "TODO_LOG=stderr is standard error, even /dev/null");
 	standard_error(NULL);
 	ok(log_open(NULL) == STATUS_OK && !log_is_stderr(),
-	    "nor if it is closed");
+	    "if standard error is closed, the default log is another");
 
-	/* Lest a file become standard error. */
+	/* Otherwise the next file would become descriptor 2. */
 	standard_error("/dev/null");
-	ok(log_open(path) == STATUS_OK && !log_is_stderr(), "a file");
+	ok(log_open(path) == STATUS_OK && !log_is_stderr(), "a file is opened");
 	log_event(LOG_LEVEL_INFO, "three", NULL);
 	ok(strstr(slurp(path), "event=one") != NULL &&
 		strstr(slurp(path), "event=three") != NULL,
-	    "is appended to");
+	    "lines are appended to the file");
 	if (rename(path, moved) != 0)
 		abort();
 	log_event(LOG_LEVEL_INFO, "four", NULL);
 	ok(strstr(slurp(moved), "event=four") != NULL,
-	    "moved away it is written to");
+	    "after a rename, lines go to the renamed file");
 	ok(log_open("log") == STATUS_INVALID && errno == EINVAL,
-	    "what is no absolute path is refused");
+	    "a relative path is refused");
 	ok(log_open("/nonexistent/log") == STATUS_INVALID && errno == ENOENT,
-	    "so is one that there cannot be");
+	    "a path in a missing folder is refused");
 	log_event(LOG_LEVEL_INFO, "five", NULL);
-	ok(strstr(slurp(moved), "event=five") != NULL, "and nothing changes");
-	ok(log_open(path) == STATUS_OK, "opened anew");
+	ok(strstr(slurp(moved), "event=five") != NULL,
+	    "after a refusal the log is the one from before");
+	ok(log_open(path) == STATUS_OK, "the path is opened again");
 	log_event(LOG_LEVEL_INFO, "six", NULL);
-	ok(is_line(slurp(path), "level=info event=six\n"), "it is another");
+	ok(is_line(slurp(path), "level=info event=six\n"),
+	    "lines go to the new file");
 	ok(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640,
-	    "which not everybody can read");
+	    "the mode of the new file is 0640");
 }
 
 static void
@@ -181,8 +184,10 @@ what(void)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		clear();
-		log_event(LOG_LEVEL_ERROR, "e", "left out", NULL, "key",
-		    table[i].value, "after", "1", NULL);
+		log_event(LOG_LEVEL_ERROR, "e",
+		    LOG_FIELDS(log_text("left out", NULL),
+			log_text("key", table[i].value),
+			log_number("after", 1)));
 		(void)snprintf(wanted, sizeof(wanted),
 		    "level=error event=e key=%s after=1\n", table[i].written);
 		ok(is_line(slurp(path), wanted), "value %zu", i);
@@ -190,17 +195,56 @@ what(void)
 
 	clear();
 	memset(longest, 'x', sizeof(longest) - 1);
-	log_event(LOG_LEVEL_INFO, "e", "key", longest, "after", "1", NULL);
+	log_event(LOG_LEVEL_INFO, "e",
+	    LOG_FIELDS(log_text("key", longest), log_text("after", "1")));
 	line = slurp(path);
 	ok(strstr(line, "xxx after=1\n") != NULL && strlen(line) < 600,
-	    "a long value is cut");
+	    "a value of 5,999 bytes is cut");
 	clear();
 	memset(longest, '\n', sizeof(longest) - 1);
-	log_event(LOG_LEVEL_INFO, "e", "a", longest, "b", longest, "c", longest,
-	    "d", longest, NULL);
+	log_event(LOG_LEVEL_INFO, "e",
+	    LOG_FIELDS(log_text("a", longest), log_text("b", longest),
+		log_text("c", longest), log_text("d", longest)));
 	line = slurp(path);
 	ok(strlen(line) <= 4000 && strchr(line, '\n') == strchr(line, '\0') - 1,
-	    "a line has its end, and fits into one write to a pipe");
+	    "a line of four such values is cut, and ends with a line feed");
+}
+
+/* Slices end at their length, and may hold a NUL; numbers are signed. */
+static void
+types(void)
+{
+	static const struct {
+		struct log_field field;
+		const char *written;
+	} table[] = {
+		{ { .key = "key", .text = { "value and more", 5 } },
+		    "key=value" },
+		{ { .key = "key", .text = { "a\0b", 3 } }, "key=\"a\\x00b\"" },
+		{ { .key = "key", .text = { "", 0 } }, "key=\"\"" },
+		{ { .key = "key", .is_number = true }, "key=0" },
+		{ { .key = "key", .number = -10, .is_number = true },
+		    "key=-10" },
+		{ { .key = "key", .number = INT64_MAX, .is_number = true },
+		    "key=9223372036854775807" },
+		{ { .key = "key", .number = INT64_MIN, .is_number = true },
+		    "key=-9223372036854775808" },
+	};
+	char wanted[128];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		clear();
+		log_event(LOG_LEVEL_INFO, "e", LOG_FIELDS(table[i].field));
+		(void)snprintf(wanted, sizeof(wanted),
+		    "level=info event=e %s\n", table[i].written);
+		ok(is_line(slurp(path), wanted), "field %zu", i);
+	}
+	clear();
+	log_event(LOG_LEVEL_INFO, "e",
+	    LOG_FIELDS(log_slice("none", (struct slice) { NULL, 0 }),
+		log_slice("slice", SLICE("a b")), log_number("number", 20)));
+	ok(is_line(slurp(path), "level=info event=e slice=\"a b\" number=20\n"),
+	    "a slice without data is left out");
 }
 
 int
@@ -212,6 +256,7 @@ main(void)
 	(void)snprintf(moved, sizeof(moved), "%s/moved", folder);
 	where();
 	what();
+	types();
 	(void)unlink(path);
 	(void)unlink(moved);
 	(void)rmdir(folder);
