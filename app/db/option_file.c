@@ -87,7 +87,7 @@ copy_key(const char *line, size_t length, char key[KEY_SIZE])
 	if (length > KEY_SIZE - 1)
 		length = KEY_SIZE - 1;
 	for (size_t i = 0; i < length; i++) {
-		key[i] = line[i] == '_' ? '-' : line[i];
+		key[i] = (char)(line[i] == '_' ? '-' : line[i]);
 		if (!isgraph((unsigned char)key[i]))
 			key[i] = '?';
 	}

@@ -1,5 +1,5 @@
 # Goal: no log ends the issuer, stops it or fills its memory, whatever happens to its
-# standard error; an error that belongs to no request does not either.
+# standard error; an error outside of any request does not end it either.
 
 use v5.36;
 use Fcntl;
@@ -23,7 +23,7 @@ plan skip_all => 'Better Auth is not installed' if !defined $frontend;
 my $tmp = File::Temp->newdir;
 my $count = 0;
 
-# An issuer of our own, whose standard error is $err (a handle, or undef: closed).
+# A private issuer with the standard error `err`: a handle, or undef for a closed one.
 package One {
 	use v5.36;
 	use Test::More;

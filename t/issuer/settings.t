@@ -1,7 +1,7 @@
-# Goal: the issuer repairs no setting of its own: a value is used as it stands, or
-# refused in words that hold no part of it; and the origin of each URL that it takes
-# is the one that a browser makes of the same text. (t/program/settings.t has the
-# settings that the issuer shares with the program.)
+# Goal: the issuer does not repair its own settings: it uses a value as it stands, or
+# refuses it in words that hold no part of it. The origin of each accepted URL is the one
+# that a browser makes of the same text. (t/program/settings.t has the settings that the
+# issuer shares with the program.)
 
 use v5.36;
 use FindBin;
@@ -13,9 +13,9 @@ use Stack;
 
 my $stack = Stack->new;
 my $frontend = $stack->frontend;
-plan skip_all => 'Better Auth is not here' if !defined $frontend;
+plan skip_all => 'Better Auth is not installed' if !defined $frontend;
 
-# What a script with $input, which is JSON, prints as JSON.
+# Runs a script with `input` as JSON. Returns the JSON that it prints.
 sub node ($script, $input) {
 	chdir $frontend or die $!;
 	my $pid = open2(my $from, my $to, './node', '--input-type=module', '-e', $script);
@@ -39,7 +39,7 @@ my $port = 'is not a number from 1 to 65535 in plain decimal digits';
 my $scheme = 'does not begin with mysql:// or mariadb://';
 my $normal = 'is not a URL in normal form: percent-encode special characters';
 
-# settings, and either what they mean or the refusal
+# [settings, their meaning or the refusal]
 my @cases = (
 	[{}, { lifetime => 86400, listen => { path => '/run/a.sock' }, rateLimit => 1,
 		trustedOrigins => [], database => $least{ISSUER_DATABASE} }],
@@ -151,7 +151,7 @@ for (const text of texts) {
 const differing = [...taken].filter(([text, origin]) => new URL(text).origin !== origin);
 console.log(JSON.stringify([taken.size, differing]));
 END
-cmp_ok($origins->[0] // 0, '>', 2000, "of 50,000 texts $origins->[0] are taken");
-is_deeply($origins->[1], [], 'and each has the origin that a browser makes of it');
+cmp_ok($origins->[0] // 0, '>', 2000, "$origins->[0] of 50,000 texts are accepted as URLs");
+is_deeply($origins->[1], [], 'each accepted URL has the origin that a browser makes of it');
 
 $stack->done;

@@ -11,7 +11,7 @@ package FakePool;
 #	else     200, and the parameters as JSON
 
 use v5.36;
-use IO::Select;
+use FastCGI ();
 use IO::Socket::UNIX;
 use JSON::PP ();
 use POSIX ();
@@ -66,20 +66,13 @@ sub _serve ($listen, $seen) {
 
 # The parameters and the body of one request.
 sub _request ($socket) {
-	my ($in, $stream, $body) = ('', '', '');
-	while (1) {
-		while (length $in >= 8) {
-			my (undef, $type, undef, $length, $pad) = unpack 'CCnnC', $in;
-			last if length $in < 8 + $length + $pad;
-			my $data = substr $in, 8, $length;
-			substr $in, 0, 8 + $length + $pad, '';
-			$stream .= $data if $type == 4;
-			next if $type != 5;
-			return (_params($stream), $body) if !$length;
-			$body .= $data;
-		}
-		$socket->sysread($in, 65536, length $in) or return;
-	}
+	my ($stream, $body) = ('', '');
+	my $whole = FastCGI::read_records($socket, sub ($type, $data) {
+		$stream .= $data if $type == 4;
+		$body .= $data if $type == 5;
+		return $type == 5 && !length $data;
+	});
+	return $whole ? (_params($stream), $body) : ();
 }
 
 sub _params ($stream) {

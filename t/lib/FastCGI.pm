@@ -89,19 +89,29 @@ sub send ($self, $method, $target, $headers = [], $body = undef, %o) {
 	return $answer;
 }
 
-sub _read ($self, $socket) {
-	my ($in, $out) = ('', '');
+# Calls record->($type, $data) for each record, until it returns a true value. False if the
+# connection ends before.
+sub read_records ($socket, $record) {
+	my $in = '';
 	while (1) {
 		while (length $in >= 8) {
 			my (undef, $type, undef, $length, $pad) = unpack 'CCnnC', $in;
 			last if length $in < 8 + $length + $pad;
 			my $data = substr $in, 8, $length;
 			substr $in, 0, 8 + $length + $pad, '';
-			return $out, 1 if $type == FCGI_END;
-			$out .= $data if $type == FCGI_STDOUT;
+			return 1 if $record->($type, $data);
 		}
-		$socket->sysread($in, 65536, length $in) or return $out, 0;
+		$socket->sysread($in, 65536, length $in) or return 0;
 	}
+}
+
+sub _read ($self, $socket) {
+	my $out = '';
+	my $whole = read_records($socket, sub ($type, $data) {
+		$out .= $data if $type == FCGI_STDOUT;
+		return $type == FCGI_END;
+	});
+	return $out, $whole;
 }
 
 sub _parse ($method, $target, $out) {

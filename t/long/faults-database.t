@@ -301,7 +301,7 @@ SKIP: {
 		'disk full: every acknowledged task is there');
 	unlink $full;
 	poll { $user->post('/tasks', { title => 'after' })->status == 201 }
-	'writes succeed once there is room', 1;
+	    'writes succeed once there is room', 1;
 	pass('writes succeed once there is room');
 	$faults++;
 	$stack->staging('db-stop');
@@ -401,8 +401,7 @@ poll {
 	my $a = $alice->post('/tasks', { title => 'deadlock' },
 		{ 'Idempotency-Key' => 'deadlocked-once' });
 	$a->status == 201 && $a->json->{id}
-}
-'the task with that key is there';
+} 'the task with that key is there';
 my ($tasks) = $stack->sql("SELECT COUNT(*) FROM todo.tasks
     WHERE user_id = '@{[$alice->id]}' AND title = 'deadlock'");
 is($tasks->[0], 1, 'a repeated statement was done once');
@@ -428,7 +427,7 @@ order('leave');
 refuses($alice->put("/tasks/$own->{id}", { title => 'left' }),
 	unavailable => 'a connection that is lost within a transaction');
 my $now = poll { my $now = $alice->get("/tasks/$own->{id}"); $now->status == 200 && $now }
-'the worker answers again';
+    'the worker answers again';
 is($now->json->{title}, 'alice', 'a lost transaction changes nothing');
 for (['the first packet of a connection', 0], ['the answer to BEGIN', 3],
 	['the answer to a statement', $execute])
@@ -488,8 +487,7 @@ unlink $order;
 poll {
 	my $now = $alice->get("/tasks/$own->{id}");
 	$now->status == 200 && $now->json->{title} eq 'early'
-}
-'a write without time for its commit was not done';
+} 'a write without time for its commit was not done';
 figure('slow database', sprintf 'the slowest answer took %.2f s', $slowest);
 undef $worker;
 
@@ -557,7 +555,7 @@ if (is_long()) {
 	$worker = $stack->program->worker(TODO_DB_DEFAULTS_FILE => "$dir/hosts.cnf");
 	$me = $user->with(client => $stack->fastcgi($worker));
 	poll { $me->get('/tasks')->status == 200 }
-	'a worker with three hosts answers, one of which is a database';
+	    'a worker with three hosts answers, one of which is a database';
 	for my $round (1 .. 3) {
 		my $kill = "SELECT CONCAT('KILL CONNECTION ', id, ';')"
 		    . " FROM information_schema.processlist WHERE user = 'todo'";

@@ -58,8 +58,7 @@ sub settled () {
 		my ($uptime) = split ' ', slurp_if_there('/proc/uptime');
 		my $stat = slurp_if_there("/proc/$worker/stat") =~ s/.*\) //r;
 		@all == 1 && $uptime - (split ' ', $stat)[19] / 100 > 1.05;
-	}
-	'the worker is older than a second';
+	} 'the worker is older than a second';
 }
 my ($old) = $stack->workers;
 $stack->staging('pool-hup');
@@ -131,8 +130,7 @@ sub upstream ($answer) {
 	my $id = $answer->id;
 	my $line = poll {
 		(grep { /request_id=$id/ } $stack->log_lines('nginx-access.log'))[0]
-	}
-	'nginx logs the request';
+	} 'nginx logs the request';
 	return ($line // '') =~ /upstream_status=(.*)/ ? $1 =~ /\d+/g : ();
 }
 
@@ -189,8 +187,7 @@ SKIP: {
 	chmod 0666, $pool->socket;
 	unlink $stack->pool_socket;
 	symlink $pool->socket, $stack->pool_socket or die $!;
-	poll { $stack->client->send('GET', '/healthz')->status == 200 }
-	'the pool answers';
+	poll { $stack->client->send('GET', '/healthz')->status == 200 } 'the pool answers';
 	for my $n (is_long() ? (1, 5, 10, 20, 50, 100) : 100) {
 		$fill->($n);
 		my $size = length $big->get('/tasks?limit=500')->body;
@@ -201,7 +198,7 @@ SKIP: {
 		    . " '@{[$stack->url . $big->tasks]}?limit=500'";
 		my $out = qx($command 2>&1);
 		poll { (() = $pool->log =~ /worker_died/g) == $from + 1 }
-		"an answer of $size bytes: its worker was killed";
+		    "an answer of $size bytes: its worker was killed";
 		ok($? == 0 && $out =~ /\A\[.*\]200\z/s && length($out) == $size + 3,
 		    "an answer of $size bytes is whole although its worker was killed")
 		    or diag($?, substr $out, -300);

@@ -24,8 +24,7 @@ my $user = $stack->user(client => $stack->fastcgi($pool));
 poll {
 	my @w = $pool->workers;
 	@w == $WORKERS && eval { $user->get('/tasks')->status == 200 }
-}
-'the pool answers';
+} 'the pool answers';
 my $task = $user->task('before');
 my @workers = sort $pool->workers;
 

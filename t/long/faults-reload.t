@@ -24,7 +24,7 @@ $pool->{path} = "$dir/todo-fcgi";
 $pool = $pool->pool(master => $WORKERS);
 my $user = $stack->user(client => $stack->fastcgi($pool));
 poll { my @w = $pool->workers; @w == $WORKERS && $user->get('/tasks')->status == 200 }
-'the pool answers';
+    'the pool answers';
 $stack->expect_log(qr/./);
 
 # Sends `requests` requests while `disturb` runs again and again.

@@ -37,8 +37,7 @@ my $client = bless { $stack->fastcgi($pool)->%*, timeout => 60 }, 'FastCGI::Pati
 poll {
 	my @w = $pool->workers;
 	@w == $WORKERS && eval { $client->send('GET', '/readyz')->status == 200 }
-}
-'the pool under valgrind is ready', 60;
+} 'the pool under valgrind is ready', 60;
 
 my ($alice, $bob) = map { $stack->user(client => $client) } 1 .. 2;
 $alice->task('for a second page');
@@ -139,8 +138,7 @@ $client->{again} = 1;
 $stack->staging('db-start');
 poll {
 	!grep { $alice->get('/tasks')->status != 200 } 1 .. 10
-}
-'requests are answered with the database back', 60;
+} 'requests are answered with the database back', 60;
 
 # Peers that send nothing, half a request or another protocol, or read no answer.
 for my $bytes ('', "\1", "\1\1\0\1\0\x08\0\0\0\1\0\0", "GET / HTTP/1.1\r\n\r\n", "\xff" x 300,

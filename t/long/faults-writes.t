@@ -187,8 +187,7 @@ my ($shared, @seen) = load(
 		my $victim = poll {
 			my @old = grep { age($_) > 1.1 } $stack->workers;
 			@old && $old[rand @old]
-		}
-		'a worker is older than a second';
+		} 'a worker is older than a second';
 		kill KILL => $victim;
 		poll { replaced($stack, $WORKERS, $victim) } 'the worker is replaced';
 		sleep rand 0.2;

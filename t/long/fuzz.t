@@ -150,7 +150,7 @@ if ($stack->dir) {
 if ($stack->dir && !sanitized($stack->{build})) {
 	my $pool = $stack->program->pool(master => 2);
 	poll { my @w = $pool->workers; @w == 2 && $pool->log =~ /(?:event=ready.*){2}/s }
-	'a pool of two is ready';
+	    'a pool of two is ready';
 	for (1 .. 3) {
 		my %old = map { $_ => 1 } $pool->workers;
 		my $socket = IO::Socket::UNIX->new(Peer => $pool->socket) or die $!;

@@ -95,7 +95,7 @@ SKIP: {
 		kill $signal => $worker->pid;
 		my $status;
 		poll { waitpid($worker->pid, WNOHANG) > 0 and defined($status = $?) }
-		"$signal ends the worker";
+		    "$signal ends the worker";
 		is($status, POSIX->can("SIG$signal")->(),
 			"a worker that got $signal leaves no core");
 		$worker->{exit} = $status;

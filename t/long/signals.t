@@ -48,11 +48,11 @@ for (['a worker', sub { $program->worker(@_) }],
 		$running->signal($signal);
 		$go_on->();
 		poll { status($running) eq 200 || defined $running->ended }
-		"$what that gets $signal at its start goes on";
+		    "$what that gets $signal at its start goes on";
 		is($running->ended, undef, "$what that gets $signal at its start is alive");
 		is(status($running), 200, "$what that gets $signal at its start answers");
 		poll { $running->log =~ /event=reloaded/ }
-		'HUP at the start is obeyed once the workers run'
+		    'HUP at the start is obeyed once the workers run'
 		    if $what eq 'a master' && $signal eq 'HUP';
 		$running->signal('TERM');
 		is($running->wait, 0, "$what that gets $signal at its start exits 0 at TERM");
@@ -71,7 +71,7 @@ sub soon { select undef, undef, undef, rand 0.05 }
 sub is_whole ($pool) {
 	return eval {
 		poll { my @w = $pool->workers; @w == 2 && status($pool) eq 200 }
-		'a pool of two answers';
+		    'a pool of two answers';
 		1
 	};
 }
@@ -156,11 +156,10 @@ figure('signals at any moment', 9 * $EACH . ' signals in the first 50 ms of a st
 	poll { 2 == (() = $pool->log =~ /event=reload$/mg) } 'the second reload has begun';
 	$first->();
 	poll { $pool->log =~ /event=worker_died [^\n]*exit=77/ }
-	'the database refuses the worker of the first reload';
+	    'the database refuses the worker of the first reload';
 	spew($options, $right);
 	$feed->('a worker of the second reload')->();
-	poll { $pool->log =~ /event=reloaded/ }
-	'the second reload, with the right user, succeeds';
+	poll { $pool->log =~ /event=reloaded/ } 'the second reload, with the right user, succeeds';
 	unlike($pool->log, qr/event=reload_failed/, 'no reload has failed');
 	is(stop_pool($pool), '', 'TERM ends the pool after two reloads')
 	    if $pool->log =~ /event=reloaded/;
@@ -176,7 +175,7 @@ figure('signals at any moment', 9 * $EACH . ' signals in the first 50 ms of a st
 	my $half = IO::Socket::UNIX->new(Peer => $worker->socket) or die $!;
 	$half->syswrite("\1\1\0");    # less than the head of a record
 	poll { status($worker) eq 200 }
-	'a worker started with ALRM blocked drops a peer that stops in the middle', 15;
+	    'a worker started with ALRM blocked drops a peer that stops in the middle', 15;
 }
 
 # Storms.

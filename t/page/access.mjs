@@ -1,18 +1,18 @@
-// Goal: everybody can use it: axe finds nothing serious in any state, light and
-// dark; 360 pixels are enough; the policy lets nothing in; it is small.
+// Goal: everybody can use the page: axe finds nothing serious in any state, light
+// and dark; 360 pixels are enough; the policy lets nothing foreign in; it is small.
 
 import { add, axeSource, becomes, done, edit, fillIn, forgive, is, newcomer, ok,
 	open, person, play, remove, saved, shot, signUp, stack, url,
 } from "./browser.mjs";
 
-// How bright the page and its text are, 0 to 1.
+// The brightness of the page and of its text, 0 to 1.
 const brightness = (page) => page.evaluate(() => {
 	const style = getComputedStyle(document.documentElement);
 	return ["backgroundColor", "color"].map((name) =>
 		Math.max(...style[name].match(/\d+/g).slice(0, 3)) / 255);
 });
 
-// What goes beyond the page's sides, or scrolls to them.
+// Elements that are wider than the page or scroll sideways.
 const tooWide = (page) => page.evaluate(() =>
 	[...document.querySelectorAll("body *")].filter((element) => {
 		const { left, right } = element.getBoundingClientRect();
@@ -37,7 +37,8 @@ async function axe(page, state) {
 		ok(!serious.length, `axe: ${state}, ${colorScheme}`,
 			...serious.map(({ id, nodes }) => ({ id, nodes: nodes.map((n) =>
 				[n.html, n.failureSummary]) })));
-		ok(found.passes.length > 10, "and looked at it");
+		ok(found.passes.length > 10,
+			`axe: ${state}, ${colorScheme}: more than 10 rules were checked`);
 	}
 	await page.emulateMedia({ colorScheme: "light" });
 	is(await tooWide(page), [], `${state} fits its width`);
@@ -46,7 +47,7 @@ async function axe(page, state) {
 async function states(viewport, name) {
 	const context = await person({ viewport });
 	const page = await open(context);
-	// Whose tasks these are is seen in the README.
+	// The README shows this address.
 	const email = "ada@example.org";
 	await stack(`sql DELETE FROM better_auth.user WHERE email = '${email}'`);
 	await page.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -78,7 +79,7 @@ async function states(viewport, name) {
 	await page.getByLabel("New task").fill("W".repeat(201));
 	await page.keyboard.press("Enter");
 	await remove(page, "Buy milk").click();
-	// The pointer over it, it does not go.
+	// The message stays while the pointer is over it.
 	await page.getByRole("button", { name: "Undo" }).hover();
 	await page.getByRole("alert").getByRole("button").waitFor();
 	await axe(page, `a message and undo, ${name}`);
@@ -128,25 +129,27 @@ async function policy() {
 		const [name, ...sources] = directive.trim().split(/\s+/);
 		return [name, sources.join(" ")];
 	}));
-	is(csp["default-src"], "'none'", "the policy begins with nothing");
+	is(csp["default-src"], "'none'", "the policy allows nothing by default");
 	is([csp["script-src"], csp["style-src"], csp["connect-src"]],
-		["'self'", "'self'", "'self'"], "scripts, styles and requests: our own");
+		["'self'", "'self'", "'self'"],
+			"scripts, styles and requests are of the same origin");
 	is([csp["frame-ancestors"], csp["base-uri"], csp["form-action"]],
-		["'none'", "'none'", "'self'"], "no frame around it, no other base or target");
+		["'none'", "'none'", "'self'"],
+			"the page has no frame around it, no other base and no foreign target");
 	is([csp["require-trusted-types-for"], csp["trusted-types"]],
-		["'script'", "'none'"], "no text is taken for markup");
+		["'script'", "'none'"], "text cannot become markup");
 	is(Object.values(csp).filter((sources) =>
 		!/^'(self|none|script)'$/.test(sources)), [],
-	"nobody else, and nothing inline, is named anywhere");
+	"the policy names no foreign source and nothing inline");
 	const html = await response.text();
 	ok(!/<style|style=|<script(?![^>]* src=)|\son\w+=|https?:\/\//.test(html),
 		"the document holds nothing inline and no foreign address", html);
 	const lost = await context.request.get(`${url}no/such/page`);
 	is([lost.status(), lost.headers()["content-security-policy"]],
 		[404, await response.headerValue("content-security-policy")],
-		"a page that is not there has the same policy");
+		"a missing page has the same policy");
 
-	// And Chromium holds the page to it.
+	// Chromium enforces the policy.
 	forgive(/CSP|Content Security Policy|violates|foreign: https:\/\/example.org/,
 		/This document requires 'Trusted/);
 	is(await page.evaluate(async () => {
@@ -171,7 +174,7 @@ async function policy() {
 			frame: () => make("iframe", { src: "https://example.org/" }),
 			fetch: () => fetch("https://example.org/").then(() => run("fetch")),
 		};
-		// Later, for what a debugger evaluates itself is let through.
+		// Delayed, since code that a debugger evaluates directly is allowed.
 		for (const attempt of Object.values(attempts))
 			await new Promise((resolve) => setTimeout(resolve))
 				.then(attempt).catch(() => {});
@@ -179,7 +182,7 @@ async function policy() {
 	}), [], "no script, handler, markup, eval or foreign request gets through");
 }
 
-// What goes over the wire until a person is at work.
+// The bytes that a person loads before the first edit.
 async function weight() {
 	const context = await person();
 	const page = await context.newPage();
@@ -201,7 +204,7 @@ async function weight() {
 	ok(sizes.length >= 3 && all > 5_000 && all < 60_000,
 		`the page is ${all} bytes in ${sizes.length} files`, sizes);
 	is(sizes.filter(([path, , coding]) => /\.(js|css)$/.test(path)
-		&& coding !== "gzip"), [], "and is sent gzipped");
+		&& coding !== "gzip"), [], "scripts and styles are compressed");
 }
 
 await play({ desktop, phone, dialog, policy, weight });

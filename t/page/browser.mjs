@@ -1,8 +1,8 @@
-// What the page's scripts stand on: Chromium, people in it, facts.
+// What the scripts of the page share: Chromium, people in it, facts.
 //
-// A script tells its facts as "ok - …" and "not ok - …" on standard output, and
-// has the stack changed by "do: …", which is answered by a line on standard
-// input. t/page.t reads and answers.
+// A script prints its facts as "ok - …" and "not ok - …" on standard output. It has
+// the stack changed by "do: …", which t/page.t answers with a line on standard
+// input.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -35,7 +35,7 @@ export function ok(fact, name, ...why) {
 export const is = (got, want, name) =>
 	ok(isDeepStrictEqual(got, want), name, { got }, { want });
 
-// Facts that come true: asked again until they do, or until patience ends.
+// A fact that becomes true: asks again until it is, or until PATIENCE_MS are over.
 export async function becomes(ask, want, name) {
 	let got;
 	const there = await until(async () =>
@@ -43,7 +43,7 @@ export async function becomes(ask, want, name) {
 	return ok(there, name, { got }, { want });
 }
 
-// Whether it came true, for a script that only has to wait for something.
+// Waits until `ask` gives true. Returns false after PATIENCE_MS.
 export async function until(ask) {
 	for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
 		if (await ask())
@@ -66,8 +66,8 @@ export async function stack(what) {
 
 // ---- the browser ----
 
-// The server's key, from a connection that our own authority vouches for: the
-// browser is told to trust this one.
+// The server's key, from a connection that the stage's certificate authority
+// confirms: the browser is told to trust this key.
 function serverKey() {
 	const { hostname, port } = new URL(url);
 	return new Promise((resolve, reject) => {
@@ -90,7 +90,7 @@ let complaints;
 let forgiven;
 let accepted;
 
-// What a token says, or the request that carries it.
+// The claims of a token, or of the token that a request carries.
 export const claims = (token) => JSON.parse(Buffer.from(
 	token.split(".")[1], "base64url"));
 export function bearer(request) {
@@ -110,7 +110,8 @@ export async function person(options = {}) {
 	context.on("page", (page) => {
 		page.on("console", (message) => {
 			if (["error", "warning"].includes(message.type()))
-				complaints.push(`console: ${message.text()} ${message.location().url}`);
+				complaints.push(
+					`console: ${message.text()} ${message.location().url}`);
 		});
 		page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
 		page.on("dialog", (dialog) => {
@@ -131,10 +132,10 @@ export async function person(options = {}) {
 	return context;
 }
 
-// Complaints of the browser that a scene brings about.
+// Allows complaints of the browser that a scene causes.
 export const forgive = (...patterns) => forgiven.push(...patterns);
 
-// The kind of dialogue that the scene answers with yes from now on.
+// Answers dialogues of this kind with yes from now on.
 export function accept(type) {
 	accepted = type;
 	forgive(new RegExp(`^dialog: ${type} $`));
@@ -184,7 +185,7 @@ export async function add(page, ...titles) {
 	}
 }
 
-// All is saved: nothing says that it is being saved.
+// All is saved: no task is marked as being saved.
 export const saved = (page) =>
 	becomes(() => page.locator(".task[aria-busy=true]").count(), 0, "all is saved");
 
@@ -201,7 +202,7 @@ export const focused = (page) => page.evaluate(() =>
 	?? document.activeElement.labels?.[0]?.textContent
 	?? document.activeElement.textContent);
 
-// Titles as another browser of the same person sees them, and so the server.
+// The titles on the server, as another browser of the same person sees them.
 export async function elsewhere(context, hash = "") {
 	const other = await person({ storageState: await context.storageState() });
 	const page = await open(other, hash);
@@ -224,8 +225,8 @@ export async function shot(page, name) {
 			path: `${process.env.PAGE_SCREENSHOTS}/${name}.png` });
 }
 
-// Runs the scenes of a script, each by itself, in its order, with tokens that
-// live so many seconds.
+// Runs the scenes of a script one after the other, with tokens that live for
+// `lifetime` seconds.
 export async function play(scenes, lifetime = 86_400) {
 	await stack(`tokens ${lifetime}`);
 	const key = await serverKey();
@@ -245,7 +246,7 @@ export async function play(scenes, lifetime = 86_400) {
 		try {
 			await scene();
 		} catch (error) {
-			ok(false, `${name}: goes to its end`, error.message);
+			ok(false, `${name}: runs to its end`, error.message);
 			for (const [i, page] of contexts.flatMap((c) => c.pages()).entries())
 				await shot(page, `failed-${name.replace(/\W+/g, "-")}-${i}`);
 		}
@@ -260,7 +261,7 @@ export async function play(scenes, lifetime = 86_400) {
 			await context.close();
 		}
 		ok(!stored.some((text) => /eyJ[\w-]+\.|better-auth/.test(text)),
-			`${name}: no token where a script finds it`, ...stored);
+			`${name}: no script can find a token`, ...stored);
 		const bad = complaints.filter((line) =>
 			!forgiven.some((pattern) => pattern.test(line)));
 		ok(!bad.length, `${name}: the browser does not complain`, ...bad);

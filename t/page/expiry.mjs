@@ -1,4 +1,4 @@
-// Goal: nobody notices that tokens expire. Here they live a few seconds.
+// Goal: a person does not notice that tokens expire. Here they live a few seconds.
 
 import { add, bearer, becomes, edit, forgive, is, newcomer, ok, open, play, remove,
 	elsewhere, saved, shot, signIn, signUp, stack, titles, until, url, done,
@@ -6,7 +6,7 @@ import { add, bearer, becomes, edit, forgive, is, newcomer, ok, open, play, remo
 
 const LIFETIME = 5;
 
-// The requests of a page that carry a token, and what that says.
+// The requests of a page that carry a token, with its claims.
 function watch(page) {
 	const seen = [];
 	// A request that began in time may still be late on a busy machine.
@@ -19,7 +19,7 @@ function watch(page) {
 	return seen;
 }
 
-// Until the token that was seen last has run out.
+// Waits until the latest token has expired.
 async function runOut(seen) {
 	const { exp } = seen.at(-1).claims;
 	await until(() => Date.now() >= exp * 1000);
@@ -41,10 +41,11 @@ async function expiry() {
 		"task 3", "task 2", "task 1"],
 	"tasks are added over the lives of several tokens");
 	const jtis = new Set(seen.map(({ claims }) => claims.jti));
-	ok(jtis.size >= 4, `of ${jtis.size}`);
+	ok(jtis.size >= 4, `there were ${jtis.size} tokens`);
 	const late = seen.map(({ request, claims }) =>
 		request.timing().startTime - claims.exp * 1000);
-	is(late.filter((ms) => ms >= 0), [], "renewed before it runs out, every time");
+	is(late.filter((ms) => ms >= 0), [],
+		"each token was renewed before it expired");
 }
 
 async function deadSession() {
@@ -62,32 +63,35 @@ async function deadSession() {
 	await runOut(seen);
 	await page.getByLabel("Title").press("Enter");
 	await page.getByText("Your session has ended.").waitFor();
-	ok(true, "a session that has ended leads to sign-in");
+	ok(true, "an ended session leads to sign-in");
 	is(await page.getByText("kept", { exact: true }).count(), 0,
-		"nothing of the list is shown there");
+		"sign-in shows nothing of the list");
 	is(await page.getByLabel("E-mail address").inputValue(), email,
-		"the address is known");
+		"sign-in knows the address");
 	await shot(page, "session-ended");
 	await signIn(page, email);
 	await becomes(() => titles(page), ["being edited"],
-		"signed in again, the edit goes through");
+		"the edit is saved after signing in again");
 	is(await page.getByLabel("New task").inputValue(), "being typed",
-		"what was typed is there");
-	ok(page.url().endsWith("#pending"), "and so is the place");
+		"a typed title is still there after signing in again");
+	ok(page.url().endsWith("#pending"),
+		"the page shows the same filter after signing in again");
 	await saved(page);
 
-	// A new page finds the session dead at once.
+	// A new page sees at once that the session has ended.
 	await context.clearCookies();
 	await page.reload();
 	await page.getByRole("heading", { name: "Sign in" }).waitFor();
 	await signIn(page, email);
-	await becomes(() => titles(page), ["being edited"], "it was saved");
+	await becomes(() => titles(page), ["being edited"],
+		"the edit is there after a reload");
 	is(await page.getByLabel("New task").inputValue(), "being typed",
-		"even a reload keeps what was typed");
-	ok(page.url().endsWith("#pending"), "and the place");
+		"a typed title is still there after a reload");
+	ok(page.url().endsWith("#pending"),
+		"the page shows the same filter after a reload");
 }
 
-// In one browser somebody else signs in, behind the back of an open page.
+// Another person signs in, in the same browser, while a page is open.
 async function someoneElse() {
 	const { page, context } = await newcomer();
 	await add(page, "of the first");
@@ -98,12 +102,12 @@ async function someoneElse() {
 	ok(true, "signing out in one tab signs out the other");
 	const second = await signUp(tab);
 	await becomes(() => page.locator(".who span").textContent(), second,
-		"and signing in signs it in");
+		"signing in in one tab signs in the other");
 	await add(tab, "of the second");
 	await saved(tab);
 	await tab.close();
 
-	// Now without a word between the tabs: only the cookie changes.
+	// Without a message between the tabs: only the cookie changes.
 	const third = await newcomer();
 	await add(third.page, "of the third");
 	await saved(third.page);
@@ -120,20 +124,22 @@ async function someoneElse() {
 	await runOut(seen);
 	await page.keyboard.press("Enter");
 	await becomes(() => page.locator(".who span").textContent(), third.email,
-		"a renewed token of somebody else shows who it is");
-	await becomes(() => titles(page), ["of the third"], "and that person's list");
+		"a renewed token of another person shows that person");
+	await becomes(() => titles(page), ["of the third"],
+		"a renewed token of another person shows that person's list");
 	await page.getByText("You are now signed in as").waitFor();
-	is(await page.getByLabel("New task").inputValue(), "", "with nothing typed");
+	is(await page.getByLabel("New task").inputValue(), "",
+		"the title typed by the first person is gone");
 	await add(page, "also of the third");
 	await saved(page);
 	is(sent.filter(([email, body]) => email === third.email
 		&& body.includes("typed by the second")), [],
-	"and the text of the one before is never sent as theirs");
+	"the title typed by the first person is never sent for the other");
 	is(await elsewhere(third.context), ["also of the third", "of the third"],
-		"nor is it there");
+		"the other person has no task of the first");
 }
 
-// A page whose token has run out is left while a deletion can be undone.
+// A page with an expired token is left while a deletion can be undone.
 async function leaving() {
 	const { page, context } = await newcomer();
 	const seen = watch(page);
@@ -144,9 +150,10 @@ async function leaving() {
 	await remove(page, "one").click();
 	await (await renewed).finished();
 	ok(await page.getByRole("button", { name: "Undo" }).isVisible(),
-		"a deletion has the token renewed, before it is sent");
+		"a deletion renews the token before it is sent");
 	await page.goto("about:blank");
-	await becomes(() => elsewhere(context), [], "it is deleted nevertheless");
+	await becomes(() => elsewhere(context), [],
+		"the task is deleted although the page was left");
 }
 
 async function database() {
@@ -159,31 +166,34 @@ async function database() {
 	await add(page, "while it is away");
 	await page.getByLabel("New task").fill("half typed");
 	await page.getByText("The server is not available right now.").waitFor();
-	ok(true, "the page says that the server is away");
+	ok(true, "the page says that the server is not available");
 	await shot(page, "unavailable");
-	is(await titles(page), ["while it is away", "before"], "and keeps what was added");
-	ok(await page.getByText("Saving…").isVisible(), "as not yet saved");
+	is(await titles(page), ["while it is away", "before"],
+		"the page keeps a task that was added meanwhile");
+	ok(await page.getByText("Saving…").isVisible(),
+		"the added task is marked as not yet saved");
 	await done(page, "before").check();
-	// Not being able to ask for a token is not being signed out.
+	// A token that cannot be renewed does not sign the person out.
 	await runOut(seen);
 	const asked = page.waitForResponse("**/api/auth/token");
-	is((await asked).status(), 503, "the token has run out, and no other is to be had");
+	is((await asked).status(), 503, "the expired token cannot be renewed");
 	is(await page.getByRole("heading", { name: "Sign in" }).count(), 0,
-		"nobody is sent to sign in");
+		"the page does not ask to sign in");
 	const answer = await context.request.get(`${url}api/auth/get-session`);
 	const { status, code } = await answer.json();
 	is([answer.status(), answer.headers()["retry-after"], status, code],
-		[503, "1", 503, "unavailable"], "the issuer does not say signed out");
+		[503, "1", 503, "unavailable"],
+			"the issuer answers 503, not signed out");
 	await stack("database start");
 	await saved(page);
 	await becomes(() => page.locator(".banner").textContent(), "",
-		"when it is back, the page says no more");
+		"the message goes away when the server is back");
 	is(await page.getByLabel("New task").inputValue(), "half typed",
-		"what was being typed is there");
+		"a half typed title is still there");
 	await page.reload();
 	await becomes(() => titles(page), ["while it is away", "before"],
-		"all was saved, once");
-	is(await done(page, "before").isChecked(), true, "the completion, too");
+		"every added task was saved once");
+	is(await done(page, "before").isChecked(), true, "the completion was saved");
 }
 
 await play({ expiry, deadSession, someoneElse, leaving, database }, LIFETIME);

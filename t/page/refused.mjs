@@ -1,8 +1,8 @@
-// Goal: what Better Auth refuses is said in words, and not as it says it to programs.
+// Goal: the page explains in plain words what Better Auth refuses.
 
 import { becomes, fillIn, forgive, newcomer, ok, open, person, play } from "./browser.mjs";
 
-// Browsers take all of these for addresses.
+// Browsers accept all of these as addresses.
 async function signUpRefused() {
 	const { email } = await newcomer();
 	const page = await open(await person());
@@ -20,7 +20,7 @@ async function signUpRefused() {
 			`refused: ${address.slice(0, 20)}`);
 	}
 	const text = await page.locator("body").textContent();
-	ok(!/body\.|VALIDATION|_/.test(text), "no word of a program's is shown", text);
+	ok(!/body\.|VALIDATION|_/.test(text), "the page shows no message meant for programs", text);
 }
 
 await play({ signUpRefused });

@@ -1,13 +1,12 @@
-// Goal: nobody sees another's tasks, in whatever tab; a token that is refused is
-// renewed once, for all who need it.
+// Goal: no person sees the tasks of another, in any tab; a refused token is renewed
+// once for all requests that need it.
 
 import { add, becomes, done, elsewhere, forgive, is, newcomer, ok, open, play, saved,
 	signIn, titles, until,
 } from "./browser.mjs";
 
-// A page that is about to renew its token when the server refuses it: all of its
-// requests fail at once, one renewal serves all, each is repeated once, and no
-// task is made twice.
+// The server refuses a token: all requests of the page fail at once, one renewal
+// serves all, each request is repeated once, and no task is created twice.
 async function refusedTokens() {
 	const { page, context } = await newcomer();
 	await add(page, "a", "b", "c", "d");
@@ -18,7 +17,7 @@ async function refusedTokens() {
 	await context.route("**/tasks**", async (route) => {
 		const headers = await route.request().allHeaders();
 		sent.push([headers["idempotency-key"], headers.authorization]);
-		// All are on their way before the first is refused.
+		// All requests are sent before the first is refused.
 		if (spoil)
 			await until(() => sent.length >= 5);
 		await route.continue(spoil
@@ -28,7 +27,7 @@ async function refusedTokens() {
 	page.on("response", (response) => {
 		refused += response.status() === 401;
 	});
-	// And all are refused before the token is renewed.
+	// All requests are refused before the token is renewed.
 	await context.route("**/api/auth/token", async (route) => {
 		renewals++;
 		await until(() => refused >= 5);
@@ -40,19 +39,22 @@ async function refusedTokens() {
 	await add(page, "e");
 	await saved(page);
 	is(await titles(page), ["e", "d", "c", "b", "a"],
-		"five writes are refused and made nevertheless");
-	is(refused, 5, "all five were");
-	is(renewals, 1, "with a single renewal");
-	is(sent.length, 10, "each was sent twice");
+		"five refused writes are done in the end");
+	is(refused, 5, "five requests were refused");
+	is(renewals, 1, "the token was renewed once");
+	is(sent.length, 10, "each request was sent twice");
 	const [key, again, ...more] = sent.map(([key]) => key).filter((key) => key);
-	is([again, more], [key, []], "what is added under one Idempotency-Key");
-	is(new Set(sent.map(([, token]) => token)).size, 2, "and with another token");
+	is([again, more], [key, []], "a repeated POST has the same Idempotency-Key");
+	is(new Set(sent.map(([, token]) => token)).size, 2,
+		"the repeated requests have another token");
 	await context.unroute("**/tasks**");
-	is(await elsewhere(context), ["e", "d", "c", "b", "a"], "and made once");
-	is((await elsewhere(context, "#completed")).length, 4, "all are as they should");
+	is(await elsewhere(context), ["e", "d", "c", "b", "a"],
+		"each task was created once");
+	is((await elsewhere(context, "#completed")).length, 4,
+		"each completion was done once");
 }
 
-// A fresh token that is refused as well is no reason to go on asking.
+// A renewed token that is refused too is not renewed again.
 async function refusedForGood() {
 	const { page, context } = await newcomer();
 	forgive(/401/);
@@ -64,9 +66,9 @@ async function refusedForGood() {
 	});
 	await add(page, "in vain");
 	await page.getByText("“in vain” was not added: Invalid token").waitFor();
-	is(sent, 2, "it is renewed once and repeated once, and then it is said");
+	is(sent, 2, "a request is repeated once, then the page shows the refusal");
 	is(await page.getByLabel("New task").inputValue(), "in vain",
-		"what was typed is there");
+		"the typed title is still there");
 }
 
 async function twoPeople() {
@@ -78,8 +80,10 @@ async function twoPeople() {
 	await saved(two.page);
 	for (const { page } of [one, two])
 		await page.reload();
-	await becomes(() => titles(one.page), ["mine alone"], "one sees their own");
-	await becomes(() => titles(two.page), ["of the other"], "and the other theirs");
+	await becomes(() => titles(one.page), ["mine alone"],
+		"the first person sees their own task");
+	await becomes(() => titles(two.page), ["of the other"],
+		"the second person sees their own task");
 }
 
 async function tabs() {
@@ -92,9 +96,9 @@ async function tabs() {
 	await tab.evaluate(() =>
 		document.dispatchEvent(new Event("visibilitychange")));
 	await becomes(() => titles(tab), ["from the first tab"],
-		"a tab that is looked at again is up to date");
+		"a tab that becomes visible again is up to date");
 
-	// Away and back: no entry of the history shows a list to nobody.
+	// No entry of the history shows a list after signing out.
 	await page.getByRole("button", { name: "Sign out" }).click();
 	await page.getByText("You are signed out.").waitFor();
 	await page.goto("about:blank");
@@ -102,7 +106,7 @@ async function tabs() {
 	await page.getByRole("heading", { name: "Sign in" }).waitFor();
 	is(await titles(page), [], "the back button does not bring back a list");
 	await tab.getByText("You are signed out.").waitFor();
-	is(await titles(tab), [], "nor does the other tab keep one");
+	is(await titles(tab), [], "the other tab keeps no list");
 }
 
 // Signing out while something is not saved.
@@ -120,28 +124,28 @@ async function unsaved() {
 	await out.click();
 	await page.getByText("Not everything is saved yet.").waitFor();
 	is(await titles(page), ["not saved", "saved"],
-		"signing out with something unsaved is asked about");
+		"the page asks before it signs out with an unsaved task");
 	away = false;
 	await saved(page);
 	await out.click();
 	await page.getByText("You are signed out.").waitFor();
 	await signIn(page, email);
 	await becomes(() => titles(page), ["not saved", "saved"],
-		"when it is saved, it is not");
+		"the page signs out without asking when all is saved");
 	away = true;
 	await add(page, "never mind");
 	await out.click();
-	// What comes next is to be seen before the server says who is there.
+	// The answer to get-session is held back.
 	let asked;
 	await context.route("**/api/auth/get-session", (route) => { asked = route; });
 	await page.getByRole("button", { name: "Sign out anyway" }).click();
 	await until(() => asked);
-	is(await titles(page), [], "who signs out leaves no list, not for a moment");
+	is(await titles(page), [], "signing out removes the list at once");
 	await context.unroute("**/api/auth/get-session");
 	await asked.fallback();
 	await page.getByText("You are signed out.").waitFor();
 	is(await page.evaluate(() => sessionStorage.length), 0,
-		"or is done anyway, and nothing of it stays in the browser");
+		"signing out with an unsaved task leaves nothing in the browser");
 }
 
 await play({ refusedTokens, refusedForGood, twoPeople, tabs, unsaved });

@@ -1,5 +1,5 @@
-// Goal: the network away, an answer lost, somebody else's change: it is said,
-// nothing that was typed is lost, and nothing is overwritten unseen.
+// Goal: without a network, after a lost answer, and after a change by another person
+// the page says so, no typed text is lost, and nothing is overwritten unseen.
 
 import { accept, add, becomes, edit, elsewhere, focused, forgive, is, newcomer,
 	ok, open, play, remove, saved, shot, stopClock, titles, until,
@@ -19,7 +19,7 @@ async function offline() {
 	await page.getByLabel("New task").fill("half typed");
 	await shot(page, "offline");
 	const all = ["at the border", "in the tunnel", "on the train", "before"];
-	is(await titles(page), all, "what is added is shown");
+	is(await titles(page), all, "tasks added offline are shown");
 	let together = 0, most = 0;
 	const count = async (route) => {
 		most = Math.max(most, ++together);
@@ -31,15 +31,16 @@ async function offline() {
 	await context.setOffline(false);
 	await saved(page);
 	await context.unroute("**/tasks", count);
-	is(most, 1, "one is sent after the other");
-	await becomes(() => banner(page), "", "back online");
+	is(most, 1, "tasks added offline are sent one after the other");
+	await becomes(() => banner(page), "", "the message goes away online");
 	is(await page.getByLabel("New task").inputValue(), "half typed",
-		"what was being typed is there");
-	is(await titles(page), all, "all was saved, in this order");
-	is(await elsewhere(context), all, "on the server, too");
+		"a half typed title is still there");
+	is(await titles(page), all, "tasks added offline are saved in order");
+	is(await elsewhere(context), all,
+		"tasks added offline are on the server in order");
 
-	// A reload before it is known to be saved: the tab asks, remembers, and
-	// sends it, once; the first of these gets through without an answer.
+	// A reload before tasks are known to be saved: the tab asks first, remembers them
+	// and sends them once. The first task reaches the server, but its answer is lost.
 	let sent = 0;
 	await context.route("**/tasks", async (route) => {
 		if (route.request().method() !== "POST")
@@ -54,15 +55,16 @@ async function offline() {
 	accept("beforeunload");
 	const asked = page.waitForEvent("dialog");
 	await page.reload();
-	ok(await asked, "leaving with something unsaved is asked about");
+	ok(await asked, "the page asks before it is left with unsaved tasks");
 	all.unshift("nor this", "not sent", "not answered");
 	await becomes(() => titles(page), all,
-		"a reload remembers it");
+		"a reloaded page has the unsaved tasks");
 	await saved(page);
-	is(await elsewhere(context), all, "and sends it once");
+	is(await elsewhere(context), all,
+		"a reloaded page sends the unsaved tasks once");
 }
 
-// A write that got through although the answer did not.
+// A write that is done although its answer is lost.
 async function lostAnswer() {
 	const { page, context } = await newcomer();
 	forgive(/ERR_FAILED|ERR_CONNECTION|412/);
@@ -74,15 +76,15 @@ async function lostAnswer() {
 	});
 	await add(page, "once");
 	await saved(page);
-	ok(lost >= 2, "the answer to adding is lost, and it is sent again");
+	ok(lost >= 2, "a new task without an answer is sent again");
 	lost = 0;
 	await edit(page, "once").click();
 	await page.getByLabel("Title").fill("once, edited");
 	await page.getByLabel("Title").press("Enter");
 	await saved(page);
-	ok(lost >= 2, "and the answer to an edit");
+	ok(lost >= 2, "an edit without an answer is sent again");
 	is(await page.getByRole("dialog").count(), 0,
-		"which is not taken for somebody else's");
+		"an edit that is sent again is not a conflict");
 	await page.reload();
 	await becomes(() => titles(page), ["once, edited"], "there is one task");
 }
@@ -113,51 +115,56 @@ async function conflict() {
 
 	await clash("mine 1", "theirs 1");
 	await shot(page, "conflict");
-	is(await focused(page), "Edit again", "an Enter too many chooses nothing");
+	is(await focused(page), "Edit again", "a second Enter chooses nothing");
 	await page.keyboard.press("Shift+Tab");
 	await page.keyboard.press("Shift+Tab");
-	is(await focused(page), "Keep mine", "but the keyboard can");
+	is(await focused(page), "Keep mine", "the keyboard reaches every choice");
 	await page.keyboard.press("Enter");
 	await saved(page);
-	is(await focused(page), "Edit mine 1", "and is back where it was");
+	is(await focused(page), "Edit mine 1", "the focus is back on the task");
 	await tab.reload();
-	await becomes(() => titles(tab), ["mine 1"], "mine can be kept");
+	await becomes(() => titles(tab), ["mine 1"], "the own version can be kept");
 
 	title = "mine 1";
 	await clash("mine 2", "theirs 2");
 	await page.getByRole("button", { name: "Take the other" }).click();
-	await becomes(() => titles(page), ["theirs 2"], "the other can be taken");
+	await becomes(() => titles(page), ["theirs 2"],
+		"the other version can be taken");
 	await tab.reload();
-	await becomes(() => titles(tab), ["theirs 2"], "and stays");
+	await becomes(() => titles(tab), ["theirs 2"],
+		"the other version is still on the server");
 
 	title = "theirs 2";
 	await clash("mine 3", "theirs 3");
 	await page.keyboard.press("Escape");
 	is(await page.getByLabel("Title").inputValue(), "mine 3",
-		"Esc goes back to editing, with the text");
+		"Esc goes back to editing with the own text");
 	await page.getByLabel("Title").fill("both 3");
 	await page.getByLabel("Title").press("Enter");
 	await saved(page);
 	await tab.reload();
-	await becomes(() => titles(tab), ["both 3"], "and to saving");
+	await becomes(() => titles(tab), ["both 3"], "the edit after Esc is saved");
 
-	// Deleted elsewhere: the text is not lost.
+	// A task that is deleted elsewhere: the edited text is not lost.
 	forgive(/404/);
 	await edit(page, "both 3").click();
 	await page.getByLabel("Title").fill("still wanted");
 	await remove(tab, "both 3").click();
 	await tab.goto("about:blank");
-	await becomes(() => elsewhere(context), [], "deleted in the other tab");
+	await becomes(() => elsewhere(context), [],
+		"the task is deleted in the other tab");
 	await page.getByLabel("Title").press("Enter");
 	await page.getByText("was deleted elsewhere").waitFor();
 	await page.getByRole("button", { name: "Add it again" }).click();
 	await saved(page);
-	is(await titles(page), ["still wanted"], "an edit of a deleted task can be added");
-	is(await elsewhere(context), ["still wanted"], "again");
+	is(await titles(page), ["still wanted"],
+		"the edit of a deleted task can be added as a new task");
+	is(await elsewhere(context), ["still wanted"],
+		"the edit of a deleted task is on the server");
 }
 
-// 503 with Retry-After: as long as it says, and not sooner. The page's clock
-// stands still but where it is told to go on.
+// 503 with Retry-After: the page waits for that time. The clock of the page stands
+// still, except where the scene moves it.
 async function retryAfter() {
 	const { page, context } = await newcomer();
 	forgive(/503/);
@@ -177,14 +184,14 @@ async function retryAfter() {
 		await add(page, name);
 		await page.getByText("The server is not available right now.").waitFor();
 		await page.clock.runFor((wait - 2) * 1000);
-		is(tries, 1, `${name}: it waits`);
+		is(tries, 1, `${name}: the page waits`);
 		await page.clock.runFor(4_000);
 		await saved(page);
-		is(tries, 2, "and tries again");
-		await becomes(() => banner(page), "", "and then it says no more");
+		is(tries, 2, `${name}: the page tries again`);
+		await becomes(() => banner(page), "", `${name}: the message goes away`);
 	}
 	is(await elsewhere(context), ["nothing said", "until a date", "a minute",
-		"seconds"], "each was added once");
+		"seconds"], "each task was added once");
 }
 
 await play({ offline, lostAnswer, conflict, retryAfter });

@@ -155,8 +155,7 @@ my $wrong_settings = qr/event=reload_failed reason="a new worker found its setti
 poll {
 	my @w = $pool->workers;
 	@w == 2 && (() = $pool->log =~ /event=ready/g) == 2 && eval { status() } == 200
-}
-'a pool answers';
+} 'a pool answers';
 for my $name (
 	'a wrong user', 'a wrong database', 'a database of another kind', 'a misspelt key',
 	'a number with a suffix',
@@ -234,10 +233,10 @@ undef $pool;
 		'a start with a wrong setting does not send READY=1');
 	my $running = $program->pool(master => 2, NOTIFY_SOCKET => $path);
 	poll { $systemd->recv($said, 100); ($said // '') eq 'READY=1' }
-	'a start with right settings sends READY=1';
+	    'a start with right settings sends READY=1';
 	like($running->log, qr/event=ready/, 'READY=1 is sent when a worker is ready');
 	poll { my @w = $running->workers; @w == 2 && (() = $running->log =~ /event=ready/g) == 2 }
-	'all workers are ready';
+	    'all workers are ready';
 	ok(!defined $systemd->recv($said, 100), 'READY=1 is sent once');
 }
 

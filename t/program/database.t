@@ -137,7 +137,7 @@ sub cut_all {
 	$stack->sql("KILL CONNECTION $_->[0]")
 	    for $stack->sql("SELECT id FROM information_schema.processlist WHERE user = 'todo'");
 	poll { !$stack->sql("SELECT id FROM information_schema.processlist WHERE user = 'todo'") }
-	'all connections are cut';
+	    'all connections are cut';
 }
 for my $round (1 .. 3) {
 	cut_all();
@@ -176,20 +176,19 @@ $task = $alice->task('before');
 	my $answer = $alice->put("/tasks/$task->{id}", { title => 'waits' });
 	away($answer, 'a locked row: PUT');
 	my $read = poll { my $a = $alice->get("/tasks/$task->{id}"); $a->status == 200 && $a }
-	'a locked row can be read';
+	    'a locked row can be read';
 	answers($read, 200, 'a locked row is unchanged',
 		{ map { $_ => $task->{$_} } grep { $_ ne 'etag' } keys %$task });
 }
 poll { $alice->put("/tasks/$task->{id}", { title => 'before' })->status == 200 }
-'the row can be written once the lock is gone';
+    'the row can be written once the lock is gone';
 
 # A schema that is too old or incomplete.
 sub not_ready ($what, $pattern) {
 	my $ready = poll {
 		my $r = $client->send('GET', '/readyz');
 		$r->status == 503 && $r->json->{detail} =~ $pattern && $r
-	}
-	"$what: /readyz says so" or return;
+	} "$what: /readyz says so" or return;
 	refuses($ready, unavailable => "$what: /readyz is 503", detail => $pattern);
 }
 $stack->sql('CREATE TABLE todo.kept AS SELECT * FROM todo.schema_migrations;
@@ -219,7 +218,7 @@ poll { my %now = map { $_ => 1 } $connections->(); grep { !$now{$_} } @had }
 poll { $alice->get('/tasks')->status == 200 } 'read-only: lists are answered';
 $stack->sql('SET GLOBAL read_only = 0');
 poll { my $a = $alice->post('/tasks', { title => 'after' }); $a->status == 201 }
-'writes are answered once the server is writable';
+    'writes are answered once the server is writable';
 
 # The server's error message for a duplicate holds the values. A trigger forces one.
 $stack->allow_status(500);

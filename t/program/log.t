@@ -118,22 +118,18 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 	my $log = "$dir/rotated";
 	my $pool = started(null, ['-w', 2], env => { TODO_LOG => $log });
 	poll { $pool->workers == 2 && slurp_if_there($log) =~ /(?:event=ready.*){2}/s }
-	'a pool logs to a file';
+	    'a pool logs to a file';
 	rename $log, "$log.1" or die $!;
 	mkdir $log or die $!;
 	$pool->signal('HUP');
 	poll { slurp_if_there("$log.1") =~ /event=reloaded/ }
-	'HUP with a log that cannot be opened renews the workers';
+	    'HUP with a log that cannot be opened renews the workers';
 	my @told = slurp_if_there("$log.1") =~ /^.*event=log .*$/mg;
 	is(scalar @told, 1, 'the log says once that it cannot be opened');
 	like($told[0], qr/path=\Q$log\E reason="Is a directory"/, 'this line has path and reason');
 	for my $worker ($pool->workers) {
 		kill KILL => $worker;
-		poll {
-			my @w = $pool->workers;
-			@w == 2 && !grep { $_ == $worker } @w
-		}
-		'a worker that dies meanwhile is replaced';
+		poll { replaced($pool, 2, $worker) } 'a worker that dies meanwhile is replaced';
 	}
 	is(answered($pool, 20), 20, 'the replaced workers answer');
 	my $before = () = slurp_if_there("$log.1") =~ /event=request/g;
@@ -143,7 +139,7 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 	rmdir $log;
 	$pool->signal('HUP');
 	poll { answered($pool, 1); slurp_if_there($log) =~ /event=request/ }
-	'the workers log to the new file once it can be opened';
+	    'the workers log to the new file once it can be opened';
 	$pool->signal('TERM');
 	is($pool->wait, 0, 'TERM ends the pool');
 }
@@ -160,8 +156,7 @@ unharmed('a FIFO that nobody has opened', null, env => { TODO_LOG => "$dir/fifo"
 		sysread $reader, $lines, 65536, length $lines;
 		answered($running, 1);
 		$lines =~ /event=log lost=\d+\n/
-	}
-	'once a pipe is read again, the log has the number of lost lines';
+	} 'once a pipe is read again, the log has the number of lost lines';
 	my ($lost) = $lines =~ /event=log lost=(\d+)/;
 	my $asked = () = $lines =~ /event=request/g;
 	cmp_ok($lost + $asked, '>=', $REQUESTS, 'the lost lines and the others are all lines');

@@ -126,8 +126,7 @@ sub up ($m, $n) {
 	poll {
 		my @w = workers($m);
 		@w == $n && @w == grep { is_ready($_) } @w
-	}
-	"$n workers"
+	} "$n workers"
 }
 # Is the process gone, or a zombie?
 sub gone ($pid) { slurp_if_there("/proc/$pid/stat") !~ /\) [^ZX] / }
@@ -173,7 +172,7 @@ for (['KILL', 'signal=9'], ['TERM', 'exit=0'], ['SEGV', 'signal=11']) {
 	my %now = map { $_ => 1 } workers($m);
 	is(scalar(grep { $now{$_} } @others), 2, "$signal: the other workers stay");
 	poll { logged($m, qr/event=worker_died role=worker pid=$victim $how\n/) == 1 }
-	"$signal: the log has $how";
+	    "$signal: the log has $how";
 	up($m, 3);
 }
 
@@ -327,8 +326,7 @@ poll {
 		    (1 << 14)
 	    } workers($m);
 	@w == 2
-}
-'two workers ignore TERM';
+} 'two workers ignore TERM';
 my $from = Time::HiRes::time;
 signal($m, 'TERM');
 is(exit_of($m, 20), 0, 'workers that ignore TERM: the master exits 0');

@@ -31,8 +31,7 @@ sub up ($pool, $n) {
 	poll {
 		my @w = $pool->workers;
 		@w == $n && eval { me($pool)->status == 200 } && \@w
-	}
-	"$n workers answer"
+	} "$n workers answer"
 }
 sub environ ($pid) { slurp_if_there("/proc/$pid/environ") }
 
@@ -74,7 +73,7 @@ sub busy ($pool, $n) {
 	};
 	my @from = $answered->();
 	poll { my @now = $answered->(); $now[0] >= $from[0] + $n && $now[1] >= $from[1] + $n }
-	'there is load';
+	    'there is load';
 }
 
 # The pool starts.
@@ -109,8 +108,7 @@ for my $signal (qw(KILL TERM KILL ABRT)) {
 	my $now = poll {
 		my @w = $pool->workers;
 		@w == 3 && !(grep { $_ == $victim } @w) && \@w
-	}
-	"a worker that got $signal is replaced";
+	} "a worker that got $signal is replaced";
 	my %now = map { $_ => 1 } @{ $now // [] };
 	is(scalar(grep { $now{$_} } @others), 2, "$signal: the other workers stay");
 	answers(me($pool), 200, "$signal: the pool answers");
@@ -124,11 +122,7 @@ my $seen = under_load(
 		for (1 .. 15) {
 			my ($victim) = $pool->workers;
 			kill TERM => $victim if $victim;
-			poll {
-				my @w = $pool->workers;
-				@w == 3 && !grep { $_ == $victim } @w
-			}
-			'the worker is replaced';
+			poll { replaced($pool, 3, $victim) } 'the worker is replaced';
 			busy($pool, 2);
 		}
 	});
@@ -207,8 +201,7 @@ for (
 	poll {
 		my @w = $p->workers;
 		@w == 2 && !grep { length environ($_) == 0 } @w
-	}
-	'both workers run';
+	} 'both workers run';
 	my @pids = ($p->pid, $p->workers);
 	is(scalar @pids, 3, "$name: a master and two workers");
 	is(
@@ -223,11 +216,7 @@ for (
 	    "$name: no environment holds a secret after HUP");
 	my ($victim) = $p->workers;
 	kill KILL => $victim;
-	poll {
-		my @w = $p->workers;
-		@w == 2 && !grep { $_ == $victim } @w
-	}
-	"$name: a dead worker is replaced";
+	poll { replaced($p, 2, $victim) } "$name: a dead worker is replaced";
 	answers(me($p), 200, "$name: the replacement knows the secret") for 1 .. 4;
 	my @cmdlines = map { slurp_if_there("/proc/$_/cmdline") } $p->pid, $p->workers;
 	is(scalar(grep { /\Q$secret\E/ } @cmdlines), 0, "$name: no argument holds the secret");
@@ -244,8 +233,7 @@ poll { slurp_if_there($log) =~ /event=request/ } 'workers without a master log t
 # Each worker wipes its own environment, and one may answer before another has started.
 poll {
 	!grep { environ($_) =~ /\Q$secret\E/ } $forked->workers
-}
-'no environment holds the secret without a master';
+} 'no environment holds the secret without a master';
 my ($one) = $forked->workers;
 kill TERM => $one;
 poll { $forked->workers == 2 } 'TERM ends one worker without a master';
@@ -341,7 +329,7 @@ is($distant->wait, 0, 'a worker on a TCP socket exits 0 at TERM');
 		'requests are answered once the log is read again');
 	$lines = '';
 	poll { sysread $reader, $lines, 65536, length $lines; $lines =~ /event=request .*\n/ }
-	'the log has lines again once it is read';
+	    'the log has lines again once it is read';
 	$unheard->signal('TERM');
 	is($unheard->wait, 0, 'TERM ends a worker with a full log');
 }

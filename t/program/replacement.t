@@ -1,12 +1,13 @@
-# Goal: the worker that replaces a crashed one does not answer 503 while another
-# worker has the database, although the option file was made wrong without a
-# reload; and neither this nor an unreachable database keeps a pool from filling.
+# Goal: the replacement of a crashed worker does not answer 503 while another worker has
+# the database, even if the option file was made wrong without a reload. Neither a wrong
+# option file nor an unreachable database keeps a pool from filling.
 
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
 use Facts;
+use Files;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
@@ -14,19 +15,11 @@ my $program = $stack->program;
 my $options = $program->dir . '/options.cnf';
 my $id = $stack->fresh_id;
 
-sub slurp ($path) { open my $f, '<', $path or return ''; local $/; return <$f> // '' }
-
-sub spew ($path, $text) {
-	open my $f, '>', "$path.new" or die "$path: $!";
-	print {$f} $text;
-	close $f;
-	rename "$path.new", $path or die "$path: $!";
-}
-
 my $right = slurp({ $stack->settings }->{TODO_DB_DEFAULTS_FILE});
 my $away = "[todo]\nsocket=" . $program->dir . "/nobody.sock\n";
 my %refused = (
-	'another user' => $right =~ s/^(?:user|password)\s*=.*\n//mgr . "user=nobody-of-that-name\n",
+	'another user' => $right =~
+	    s/^(?:user|password)\s*=.*\n//mgr . "user=nobody-of-that-name\n",
 	'a key before the first group' => "user=todo\n$right",
 );
 
@@ -51,7 +44,7 @@ sub kill_one ($pool) { kill KILL => ($pool->workers)[0] }
 
 # Has the worker told the master that it has the database, and closed the pipe?
 sub has_reported ($pid) {
-	my ($fd) = slurp("/proc/$pid/environ") =~ /(?:\A|\0)TODO_READY_FD=(\d+)/;
+	my ($fd) = slurp_if_there("/proc/$pid/environ") =~ /(?:\A|\0)TODO_READY_FD=(\d+)/;
 	return defined $fd && !-e "/proc/$pid/fd/$fd";
 }
 
@@ -60,13 +53,15 @@ for my $fault (sort keys %refused) {
 	my $pool = pool($right);
 	spew($options, $refused{$fault});
 	kill_one($pool);
-	poll { refusals($pool) >= 2 } "$fault, then a crash: the replacement ends with 77";
-	is(ready($pool), 2, 'and is not ready before');
-	is(scalar(grep { status($pool) != 200 } 1 .. 50), 0, 'so every request is answered');
+	poll { refusals($pool) >= 2 } "$fault, then a crash: the replacement exits 77";
+	is(ready($pool), 2, "$fault: the replacement is not ready");
+	is(scalar(grep { status($pool) != 200 } 1 .. 50), 0, "$fault: every request is answered");
 	spew($options, $right);
-	poll { ready($pool) == 3 } 'with the right file there is a replacement', 20;
-	is(scalar(my @workers = $pool->workers), 2, 'and the pool is whole');
-	is(scalar(grep { status($pool) != 200 } 1 .. 20), 0, 'and answers');
+	poll { ready($pool) == 3 } "$fault: a replacement starts with the right file", 20;
+	is(scalar(my @workers = $pool->workers), 2,
+		"$fault: the pool is whole with the right file");
+	is(scalar(grep { status($pool) != 200 } 1 .. 20), 0,
+		"$fault: the pool answers with the right file");
 }
 
 # A worker that starts without the database reports once it has it. Which worker
@@ -78,11 +73,10 @@ for my $fault (sort keys %refused) {
 	spew($options, $right);
 	my ($reporter) = poll {
 		status($pool) == 200 && (grep { has_reported($_) } $pool->workers)[0]
-	}
-	'once the database is there a worker reports it';
+	} 'once the database is there a worker reports it';
 	spew($options, $refused{'another user'});
 	kill KILL => grep { $_ != $reporter } $pool->workers;
-	poll { refusals($pool) >= 1 } 'and a replacement that the database refuses ends with 77';
+	poll { refusals($pool) >= 1 } 'a replacement that the database refuses exits 77';
 }
 
 # An outage does not shrink a pool.
@@ -91,7 +85,7 @@ for my $fault (sort keys %refused) {
 	spew($options, $away);
 	kill_one($pool);
 	poll { ready($pool) == 3 } 'a replacement starts while the database is unreachable';
-	is(refusals($pool), 0, 'and nothing is refused');
+	is(refusals($pool), 0, 'no replacement is refused while the database is unreachable');
 }
 
 # Where no worker has the database, or no worker is refused, a pool fills.

@@ -5,6 +5,7 @@ use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
+use Files;
 use Stack;
 
 # Each room, and the rooms below it. db and http do not know each other.
@@ -25,12 +26,12 @@ chomp(my @files = qx{cd '$root' && find app include t bench -name node_modules -
     -name '*.[ch]' -print});
 ok(@files > 60, scalar(@files) . ' C files');
 
-# The headers of ours that a file includes: path of the file => [ROOM/NAME.h ...].
-my %includes = map {
-	open my $f, '<', "$root/$_" or die "$_: $!";
-	local $/;
-	($_ => [<$f> =~ /^\s*#\s*include\s*"([^"]+)"/gm]);
-} @files;
+# The headers of the program that a file includes: path of the file => [ROOM/NAME.h ...].
+my %includes;
+for my $file (@files) {
+	my @headers = slurp("$root/$file") =~ /^\s*#\s*include\s*"([^"]+)"/gm;
+	$includes{$file} = \@headers;
+}
 
 # app/ROOM/x.c and include/ROOM/x.h are both the module ROOM/x.
 sub module ($file) { return $file =~ m{\A(?:app/|include/)?(\w+/\w+)\.[ch]\z} ? $1 : undef }

@@ -91,8 +91,7 @@ sub end_connections {
 	my $ids = join ',', 0, @ids;
 	poll {
 		value("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID IN ($ids)") eq 0
-	}
-	'the connections have ended';
+	} 'the connections have ended';
 }
 
 # The first value that `sql` gives, in a session with all settings it needs.

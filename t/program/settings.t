@@ -284,8 +284,7 @@ for my $line ('default-character-set=latin1', "init-command=SET sql_mode = '', a
 	$stack->sql("KILL CONNECTION $its");
 	poll {
 		!grep { $_ == $its } $connections->()
-	}
-	'the connection of the worker is cut';
+	} 'the connection of the worker is cut';
 	answers($alice->post('/tasks', { title => 'task 3' }), 201,
 		'reconnect=1: the program connects again, with its statements');
 }

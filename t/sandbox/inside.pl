@@ -207,7 +207,7 @@ sub settings_are ($text) {
 settings_are("${settings}JWT_LEEWAY=x\n");
 isnt(system('systemctl restart todo-fcgi 2>/dev/null'), 0,
 	'systemctl restart with a wrong setting fails');
-like(run('journalctl -t todo-fcgi -p err -o cat'), qr/JWT_LEEWAY: not a whole number/,
+like(run('journalctl -t todo-fcgi -p err -o cat'), qr/JWT_LEEWAY: is not a number of seconds/,
 	'the journal names the wrong setting');
 settings_are($settings);
 ok_run('systemctl stop mariadb');
