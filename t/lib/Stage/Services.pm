@@ -45,8 +45,11 @@ sub _recorded ($self, $name) {
 	return -e $self->file("stage/$name") ? $self->read("stage/$name") : '';
 }
 
-# [process id, since] of each.
-sub _leaders ($self, $name) { map { [split] } split /\n/, $self->_recorded("$name.pid") }
+# [process id, since] of each. Version 0.1 has them in another file.
+sub _leaders ($self, $name) {
+	my $text = $self->_recorded("$name.since") || $self->_recorded("$name.pid");
+	return map { [split] } split /\n/, $text;
+}
 sub pids ($self, $name) { map { $_->[0] } $self->_leaders($name) }
 sub pids_of_running ($self, $name) {
 	return $self->alive($name) ? $self->pids($name) : die "$name is down\n";
@@ -96,7 +99,7 @@ sub stop ($self, $name) {
 		pause(0.02);
 	}
 	waitpid $_->[0], POSIX::WNOHANG() for @leaders;
-	unlink map { $self->file("stage/$name.$_") } qw(pid parts);
+	unlink map { $self->file("stage/$name.$_") } qw(pid since parts);
 }
 
 # Polls until the block is true. Dies if the service ends or takes too long.
