@@ -4,6 +4,7 @@
 
 #include <jwt.h>
 
+#include "base/array.h"
 #include "base/base64url.h"
 #include "base/crypto.h"
 #include "base/json.h"
@@ -244,7 +245,7 @@ check_header_members(struct verification *v)
 			return invalid(v, "header: kid is not a string");
 		v->kid = json_as_string(member);
 	}
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
 		if (json_member(v->header_object, refused[i], &member))
 			return invalid(v, "header: has crit, b64, zip or cty");
 	}
@@ -509,7 +510,7 @@ climb(struct verification *v)
 {
 	enum status status = STATUS_OK;
 
-	for (size_t i = 0; i < sizeof(ladder) / sizeof(ladder[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(ladder); i++) {
 		if ((status = ladder[i](v)) != STATUS_OK)
 			break;
 	}

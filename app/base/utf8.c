@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include "base/array.h"
+
 /*
  * The sequences of RFC 3629 section 4, by their first byte.  The second byte
  * alone decides whether a sequence is overlong, a surrogate or above U+10FFFF,
@@ -25,7 +27,7 @@ static const struct form forms[] = {
 static const struct form *
 find_form(unsigned char first)
 {
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
 		if (first >= forms[i].first_low && first <= forms[i].first_high)
 			return &forms[i];
 	}
@@ -125,7 +127,7 @@ static const struct {
 bool
 utf8_visible(uint32_t point)
 {
-	for (size_t i = 0; i < sizeof(ignorable) / sizeof(ignorable[0]); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(ignorable); i++)
 		if (point >= ignorable[i].first && point <= ignorable[i].last)
 			return false;
 	return point != 0x2800 && !utf8_white_space(point);

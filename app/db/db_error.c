@@ -5,6 +5,8 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 
+#include "base/array.h"
+
 #define OURS DB_ERROR_OURS
 #define LOST DB_ERROR_LOST
 #define ELSEWHERE DB_ERROR_ELSEWHERE
@@ -75,7 +77,7 @@ static const struct {
 unsigned
 db_error_traits(unsigned code)
 {
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(errors); i++)
 		if (errors[i].code == code)
 			return errors[i].traits;
 	return code >= CR_MIN_ERROR && code <= CR_MAX_ERROR ? LOST : 0;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/array.h"
 #include "db/sql.h"
 
 enum status
@@ -75,8 +76,7 @@ schema_check_grants(struct db *db, struct arena *arena)
 	};
 	enum status status = STATUS_OK;
 
-	for (size_t i = 0; status == STATUS_OK &&
-	     i < sizeof(statements) / sizeof(statements[0]);
+	for (size_t i = 0; status == STATUS_OK && i < ARRAY_COUNT(statements);
 	     i++) {
 		struct sql statement = sql_in(arena);
 

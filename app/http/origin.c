@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/array.h"
 #include "base/text.h"
 
 #define PORT_MAX 65535
@@ -18,7 +19,7 @@ take_scheme(struct slice *rest, uint64_t *port)
 		{ { "http://", 7 }, 80 },
 	};
 
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
 		struct slice text = schemes[i].text;
 
 		if (rest->length < text.length ||

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "server/health.h"
 #include "server/identity.h"
@@ -26,8 +27,6 @@ static const struct route routes[] = {
 	{ METHOD_PATCH, "/api/{user_id}/tasks/{id}/complete",
 	    "200 404 412 413 415 422 503", .guarded = tasks_complete },
 };
-
-#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
 /* True if *target* matches *pattern*; sets user_id and id of *match*. */
 static bool
@@ -58,7 +57,7 @@ allowed(struct arena *arena, const char *pattern)
 {
 	struct buffer list = buffer_in(arena);
 
-	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
 		if (strcmp(routes[i].pattern, pattern) != 0)
 			continue;
 		buffer_add_text(&list, request_method_name(routes[i].method));
@@ -79,7 +78,7 @@ router_match(struct arena *arena, enum method method,
 	if (method == METHOD_HEAD)
 		method = METHOD_GET; /* HEAD exists wherever GET does */
 
-	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
 		struct match fit;
 
 		if (!fits(routes[i].pattern, target, &fit))
@@ -112,7 +111,7 @@ router_print(FILE *out)
 	static const char *const codes[] = { "200", "201", "204", "304", "400",
 		"401", "403", "404", "412", "413", "415", "422", "500", "503" };
 
-	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
 		const struct route *route = &routes[i];
 		const char *access = route->open != NULL ? "open"
 		    : route->personal != NULL		 ? "user"
@@ -125,7 +124,7 @@ router_print(FILE *out)
 
 		(void)fprintf(out, "%s\t%s\t%s",
 		    request_method_name(route->method), route->pattern, access);
-		for (size_t c = 0; c < sizeof(codes) / sizeof(codes[0]); c++) {
+		for (size_t c = 0; c < ARRAY_COUNT(codes); c++) {
 			if (!lists(route->answers, codes[c]) &&
 			    !lists(common, codes[c]))
 				continue;

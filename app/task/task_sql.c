@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 
 /*
@@ -340,7 +341,7 @@ task_sql_each(struct arena *arena, const struct tenant *tenant,
 		{ "delete", task_sql_delete(arena, tenant, &task.id) },
 	};
 
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(fixed); i++) {
 		if (sql_failed(&fixed[i].sql))
 			return STATUS_INTERNAL;
 		each(fixed[i].name, buffer_slice(&fixed[i].sql.text));

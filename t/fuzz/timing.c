@@ -23,6 +23,7 @@
 #include <openssl/rand.h>
 
 #include "auth/auth.h"
+#include "base/array.h"
 #include "fuzz.h"
 
 #define NOW 1800000000
@@ -252,7 +253,7 @@ show_times(unsigned long count)
 	/* Times above these percentiles of the pilot are left out: most are
 	 * caused by other processes on the machine. */
 	static const unsigned percent[] = { 50, 75, 90 };
-	enum { CUTS = sizeof(percent) / sizeof(percent[0]), PILOT = 5000 };
+	enum { CUTS = ARRAY_COUNT(percent), PILOT = 5000 };
 	struct arena *arena = arena_new(FUZZ_ARENA_CAP);
 	struct mean means[CUTS][2] = { 0 };
 	static double pilot[PILOT];

@@ -7,6 +7,7 @@
  * secret), a header, a NUL and a payload, which are encoded and signed here.
  */
 
+#include "base/array.h"
 #include "fuzz.h"
 
 #define NOW 1800000000
@@ -48,7 +49,7 @@ check_memory(
 	if (token_recall(tokens, &fuzz_settings.policy, token, NOW, &refusal,
 		&recalled) == STATUS_NONE)
 		token_remember(tokens, token, claims);
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(times); i++) {
 		enum status status = token_verify(fuzz_arena(),
 		    &fuzz_settings.policy, token, times[i], &refusal, &again);
 		enum status recall = token_recall(tokens, &fuzz_settings.policy,

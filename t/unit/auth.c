@@ -67,7 +67,7 @@ test_fields(struct arena *arena)
 	};
 	struct token_refusal refusal;
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *field = table[i].field;
 		enum status status = identify(arena, field, &refusal);
 

@@ -24,7 +24,7 @@ test_pairs(struct arena *arena)
 		{ SLICE("\x00\x00"), SLICE("AAA") },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct slice made = { 0 };
 
 		ok(base64url_encode(arena, table[i].bytes, &made) ==
@@ -51,7 +51,7 @@ test_refused(struct arena *arena)
 		SLICE("Zm9\xFF"), SLICE("Zm9@"), SLICE("Zm9["), SLICE("Zm9`"),
 		SLICE("Zm9{"), SLICE("Zm9:") };
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct slice made;
 
 		ok(base64url_decode(arena, table[i], &made) == STATUS_INVALID,

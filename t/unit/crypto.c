@@ -54,7 +54,7 @@ test_digests(void)
 		    "19db06c1" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		unsigned char digest[CRYPTO_DIGEST_LENGTH];
 		char text[2 * CRYPTO_DIGEST_LENGTH + 1];
 		enum status status = crypto_digest(table[i].text, digest);
@@ -131,8 +131,8 @@ test_boxes(void)
 		SLICE("created desc all"), { big, 65536 } };
 	struct slice box, again;
 
-	for (size_t i = 0; i < COUNT(texts); i++)
-		for (size_t n = 0; n < COUNT(contexts); n++)
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		for (size_t n = 0; n < ARRAY_COUNT(contexts); n++)
 			ok(secrets_seal(arena, &old_secrets, contexts[n],
 			       texts[i], &box) == STATUS_OK &&
 				opens(&old_secrets, contexts[n], box, texts[i]),
@@ -192,7 +192,7 @@ test_forgeries(void)
 	unsigned opened = 0;
 	char *copy;
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(refused(&old_secrets, SLICE(""), table[i]),
 		    "forged box %zu is refused", i);
 

@@ -152,7 +152,7 @@ test_answers(void)
 		{ METHOD_DELETE, task, NULL, 503 },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		answer(
 		    (struct request) {
 			.method = table[i].method,

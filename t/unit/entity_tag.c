@@ -54,7 +54,7 @@ test_tags(void)
 		{ "", false },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(has_tag_3(slice_of(table[i].field)) == table[i].has_3,
 		    "<%s> does%s have the tag", table[i].field,
 		    table[i].has_3 ? "" : " not");

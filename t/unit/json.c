@@ -78,7 +78,7 @@ test_accepted(void)
 		{ JSON_OBJECT, SLICE("{\"n\":null,\"m\":null}") },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct json value;
 
 		ok(read_text(table[i].text, &value) == STATUS_OK &&
@@ -166,7 +166,7 @@ test_refused(void)
 		SLICE("[[[{\"x\":[{\"a\":[],\"a\":[]}]}]]]")
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct json value;
 
 		ok(read_text(table[i], &value) == STATUS_INVALID,
@@ -242,7 +242,7 @@ test_depth(void)
 	};
 	struct json value;
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		ok(read_nested(JSON_DEPTH_MAX, table[i].open, table[i].inside,
 		       table[i].close, &value) == STATUS_OK,
 		    "the deepest nesting is accepted: %s%s", table[i].open,
@@ -386,7 +386,7 @@ test_writing_positions(void)
 	unsigned wrong = 0;
 	char text[19];
 
-	for (size_t f = 0; f < COUNT(fill); f++) {
+	for (size_t f = 0; f < ARRAY_COUNT(fill); f++) {
 		for (unsigned n = 0; n < 256 * sizeof(text); n++) {
 			struct buffer out = buffer_in(arena);
 			struct buffer right = buffer_in(arena);
@@ -426,7 +426,7 @@ test_writing(void)
 	struct json value;
 	unsigned wrong = 0;
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		out = buffer_in(arena);
 		json_write_string(&out, table[i].text);
 		ok(!out.failed &&

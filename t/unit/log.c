@@ -182,7 +182,7 @@ what(void)
 	char wanted[128];
 	const char *line;
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		clear();
 		log_event(LOG_LEVEL_ERROR, "e",
 		    LOG_FIELDS(log_text("left out", NULL),
@@ -232,7 +232,7 @@ types(void)
 	};
 	char wanted[128];
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		clear();
 		log_event(LOG_LEVEL_INFO, "e", LOG_FIELDS(table[i].field));
 		(void)snprintf(wanted, sizeof(wanted),

@@ -61,7 +61,7 @@ test_media_type(void)
 		{ NULL, false },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(accepts(METHOD_POST, table[i].type) == table[i].accepted,
 		    "%s is%s accepted for POST",
 		    table[i].type == NULL ? "nothing" : table[i].type,

@@ -44,7 +44,7 @@ test_accepted(struct arena *arena)
 		{ "http://u1/path:80@x", "http://u1" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *problem = NULL;
 		struct slice origin = { NULL, 0 };
 
@@ -145,7 +145,7 @@ test_refused(struct arena *arena)
 		{ SLICE("https://[::1]:"), PORT },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *problem = NULL;
 		struct slice origin;
 		enum status status = origin_read(

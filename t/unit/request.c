@@ -82,7 +82,7 @@ test_split(void)
 	};
 	char longest[REQUEST_TARGET_MAX + 2];
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(strcmp(split(table[i].target), table[i].parts) == 0,
 		    "target %zu is split into %s", i, table[i].parts);
 

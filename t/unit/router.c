@@ -61,7 +61,7 @@ is(struct slice text, const char *wanted)
 static void
 test_match(void)
 {
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct target target;
 		struct match match;
 		enum status status;

@@ -127,7 +127,7 @@ test_single(void)
 	};
 
 	memset(big, 'a', sizeof(big));
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		enum status status = read_single(table[i].text);
 
 		if (table[i].problem == NULL)
@@ -165,7 +165,7 @@ test_versions(void)
 	};
 	size_t entry;
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		bool good = read_versions(table[i].text, &entry) == STATUS_OK;
 		size_t count = 0;
 
@@ -244,7 +244,7 @@ test_wrong_versions(void)
 	};
 	size_t entry;
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(read_versions(table[i].text, &entry) == STATUS_INVALID &&
 			entry == table[i].entry &&
 			strcmp(problem, table[i].problem) == 0,

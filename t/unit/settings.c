@@ -102,7 +102,7 @@ complaints(void)
 		"AUTH_SECRET=" SECRET, "better_auth_secret=" SECRET,
 		"BETTER_AUTH_SECRETS=", "BETTER_AUTH_SECRET_FILE=" };
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *const entries[6] = { table[i].entry, URL, DB };
 		struct settings *settings;
 
@@ -110,7 +110,7 @@ complaints(void)
 			settings == NULL && complains(table[i].complaint),
 		    "%s", complaint);
 	}
-	for (size_t i = 0; i < COUNT(not_set); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(not_set); i++) {
 		const char *const entries[6] = { not_set[i], URL, DB };
 		struct settings *settings;
 
@@ -146,8 +146,8 @@ texts(void)
 		    ENDS },
 	};
 
-	for (size_t n = 0; n < COUNT(names); n++) {
-		for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t n = 0; n < ARRAY_COUNT(names); n++) {
+		for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 			char entry[64], expected[128];
 			bool secret = strstr(names[n], "SECRET") != NULL;
 			const char *const entries[6] = { entry,
@@ -213,7 +213,7 @@ precedence(void)
 		    STATUS_OK, SECRET },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct settings *settings;
 		enum status status = read_entries(table[i].entries, &settings);
 
@@ -283,7 +283,7 @@ files(void)
 	}
 	close(file);
 	memset(big, 'a', sizeof(big));
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		enum status status = read_file(table[i].content, &settings);
 		char line[160];
 
@@ -328,7 +328,7 @@ urls(void)
 		    false },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *const entries[6] = { "BETTER_AUTH_SECRET=" SECRET,
 			table[i].entry, DB };
 		struct settings *settings;
@@ -389,7 +389,7 @@ names(void)
 		    "http://" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *entries[6] = { "BETTER_AUTH_SECRET=" SECRET, DB };
 		struct settings *settings;
 		enum status status;
@@ -445,7 +445,7 @@ numbers(void)
 		{ "JWT_MAX_LIFETIME=18446744073709555216", -1, 0 },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const char *const entries[6] = { "BETTER_AUTH_SECRET=" SECRET,
 			table[i].entry, URL, DB };
 		struct settings *settings;
@@ -531,7 +531,7 @@ misspelt(void)
 		    NULL },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		char entry[128];
 		char *const environment[] = { entry, NULL };
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/array.h"
+
 /*
  * The part of the Test Anything Protocol that the unit tests need: ok() for
  * each fact, tap_done() at the end of main().  The name of a fact must not have
@@ -41,8 +43,5 @@ tap_done(void)
 	printf("1..%u\n", tap_count);
 	return tap_failures == 0 ? 0 : 1;
 }
-
-/* The number of elements of an array. */
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

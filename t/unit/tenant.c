@@ -54,7 +54,7 @@ test_names(struct arena *arena)
 		.claims = { .user_id = { "", 0 } },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(guard(arena, &alice, table[i].segment) == table[i].status,
 		    "\"%s\" is%s the tenant of Alice",
 		    table[i].segment == NULL ? "" : table[i].segment,

@@ -70,7 +70,7 @@ test_times(void)
 	char out[TIMESTAMP_LENGTH];
 	char seconds[TIMESTAMP_SECONDS_LENGTH];
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct timestamp_parts parts = timestamp_split(table[i].time);
 
 		timestamp_write(table[i].time, out);

@@ -105,7 +105,7 @@ payload_of(const struct claim *changes)
 	struct buffer out = buffer_in(arena);
 	char mark = '{';
 
-	for (size_t i = 0; i < COUNT(usual); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(usual); i++) {
 		const char *value = usual[i].value;
 
 		for (const struct claim *c = changes; c->name != NULL; c++)
@@ -122,7 +122,7 @@ payload_of(const struct claim *changes)
 	for (const struct claim *c = changes; c->name != NULL; c++) {
 		bool known = false;
 
-		for (size_t i = 0; i < COUNT(usual); i++)
+		for (size_t i = 0; i < ARRAY_COUNT(usual); i++)
 			known |= strcmp(c->name, usual[i].name) == 0;
 		if (known)
 			continue;
@@ -405,7 +405,7 @@ headers(void)
 		{ SLICE("x"), "header: not JSON" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(answered(mint(table[i].header, usual_payload(), key),
 		       table[i].reason == NULL ? STATUS_OK
 					       : STATUS_TOKEN_INVALID,
@@ -528,7 +528,7 @@ payloads(void)
 		{ SLICE("x"), "" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(answered(mint(SLICE(HEADER), table[i].payload, key),
 		       STATUS_TOKEN_INVALID, table[i].reason),
 		    "payload %s", table[i].payload.data);
@@ -586,10 +586,10 @@ claim_types(void)
 		"1764000001.5", "1.764000001e9", "1764000001e0", "0.0",
 		"1E400" };
 
-	for (size_t i = 0; i < COUNT(strings); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(strings); i++) {
 		const bool array_may = strcmp(strings[i], "aud") == 0;
 
-		for (size_t n = 0; n < COUNT(no_strings); n++) {
+		for (size_t n = 0; n < ARRAY_COUNT(no_strings); n++) {
 			const struct claim changes[] = {
 				{ strings[i], no_strings[n] }, { NULL, NULL }
 			};
@@ -604,10 +604,10 @@ claim_types(void)
 			    no_strings[n] == NULL ? "left out" : no_strings[n]);
 		}
 	}
-	for (size_t i = 0; i < COUNT(integers); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(integers); i++) {
 		bool optional = strcmp(integers[i], "nbf") == 0;
 
-		for (size_t n = 0; n < COUNT(no_integers); n++) {
+		for (size_t n = 0; n < ARRAY_COUNT(no_integers); n++) {
 			const struct claim changes[] = {
 				{ integers[i], no_integers[n] }, { NULL, NULL }
 			};
@@ -755,7 +755,7 @@ claim_values(void)
 		    "payload: not JSON" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(answered(
 		       mint(SLICE(HEADER), payload_of(table[i].changes), key),
 		       table[i].status, table[i].reason),
@@ -835,7 +835,7 @@ times(void)
 		    STATUS_TOKEN_INVALID, "claims: exp - iat" },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		const struct claim changes[] = { { "exp", table[i].exp },
 			{ "iat", table[i].iat },
 			{ table[i].nbf == NULL ? NULL : "nbf", table[i].nbf },
@@ -859,7 +859,7 @@ last_word(void)
 	static const char *const numbers[] = { "9223372036854775808",
 		"-9223372036854775809", "1E400" };
 
-	for (size_t i = 0; i < COUNT(numbers); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
 		const struct claim changes[] = { { "x", numbers[i] },
 			{ NULL, NULL } };
 
@@ -1078,7 +1078,7 @@ rotation(void)
 	policy.secrets.count = 2;
 	policy.secrets.list[0] = (struct secret) { key, SLICE("2") };
 	policy.secrets.list[1] = (struct secret) { old_key, SLICE("1") };
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
 		ok(answered(
 		       mint(table[i].header, usual_payload(), *table[i].secret),
 		       table[i].status, "signature"),

@@ -76,7 +76,7 @@ test_malformed(void)
 		{ "C0 for the last byte", SLICE("\xF0\x9F\x98\xC0") },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		struct slice text = table[i].text;
 
 		ok(!utf8_valid(text), "%s is refused", table[i].name);

@@ -17,7 +17,7 @@ test_v7(void)
 		INT64_C(1795516200124000), INT64_C(253402300799999999) };
 	struct uuid before = { { 0 } }, uuid;
 
-	for (size_t i = 0; i < COUNT(times); i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(times); i++) {
 		const unsigned char *b = uuid.bytes;
 		int64_t milliseconds = 0;
 		unsigned fraction;
@@ -67,7 +67,7 @@ test_text(void)
 	uuid_write(&uuid, out);
 	ok(memcmp(out, text, sizeof(out)) == 0,
 	    "the UUID is written as it was read");
-	for (size_t i = 0; i < COUNT(wrong); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++)
 		ok(uuid_read(slice_of(wrong[i]), &uuid) == STATUS_INVALID,
 		    "<%s> is refused", wrong[i]);
 }
