@@ -13,6 +13,7 @@ use IPC::Open2;
 use JSON::PP ();
 use lib "$FindBin::Bin/lib";
 use Test::More;
+use Files;
 use Stack;
 
 my $shared = $ENV{STAGING_DIR};
@@ -21,8 +22,6 @@ my $root = Stack->root;
 my $shots = ($shared // $stack->dir) . '/screenshots';
 make_path($shots);
 unlink glob "$shots/*.png";
-
-sub slurp ($path) { open my $f, '<', $path or die "$path: $!"; local $/; return <$f> }
 
 # Restarts the issuer so that its tokens live for this many seconds.
 my $lifetime = 86400;

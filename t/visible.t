@@ -7,13 +7,13 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Unicode::UCD ();
 use Facts;
+use Files;
 use Stack;
 
 my $stack = Stack->new(inside => 1);
 my $root = Stack->root;
 my $alice = $stack->user;
 my $blank = qr/[\p{White_Space}\p{Default_Ignorable_Code_Point}\x{2800}]/;
-sub slurp ($path) { open my $f, '<', "$root/$path" or die "$path: $!"; local $/; return <$f> }
 sub utf8 ($text) { utf8::encode($text); $text }
 sub title ($text) {
 	$text =~ s/["\\]/\\$&/g;
@@ -40,7 +40,7 @@ SKIP: {
 }
 
 # openapi.yaml and the page have patterns; Perl reads them once \u is \x.
-my ($pattern) = slurp('openapi.yaml') =~ /^    Title:\n.*?^      pattern: '(.*?)'$/ms
+my ($pattern) = slurp("$root/openapi.yaml") =~ /^    Title:\n.*?^      pattern: '(.*?)'$/ms
     or die 'openapi.yaml: no pattern of Title';
 my $contract = $pattern =~ s/\\u([0-9a-f]{4})/\\x{$1}/gr;
 is(
@@ -48,7 +48,7 @@ is(
 	'the pattern in openapi.yaml agrees up to U+FFFF');
 is(names(grep { $_ > 0xFFFF && chr !~ /$contract/ } @point), '',
 	'the pattern in openapi.yaml allows all code points beyond U+FFFF');
-($pattern) = slurp('frontend/page/src/task-api.ts') =~ m{^const blank = /(.*?)/u;$}m
+($pattern) = slurp("$root/frontend/page/src/task-api.ts") =~ m{^const blank = /(.*?)/u;$}m
     or die 'task-api.ts: no pattern of a blank title';
 my $page = $pattern =~ s/\\u([0-9a-f]{4})/\\x{$1}/gr;
 is(names(grep { (chr =~ /$page/) != defined $wanted{$_} } @point), '',
