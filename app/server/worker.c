@@ -208,10 +208,11 @@ close_service(struct service *service)
 static void
 report_database(struct service *service)
 {
-	int64_t now_us = timestamp_monotonic();
+	int64_t now_us;
 
-	if (service->ready_fd < 0 || !db_is_connected(service->db) ||
-	    now_us < service->check_us)
+	if (service->ready_fd < 0 || !db_is_connected(service->db))
+		return;
+	if ((now_us = timestamp_monotonic()) < service->check_us)
 		return;
 	service->check_us = now_us + CHECK_PAUSE_US;
 	db_allow_time(service->db);
