@@ -402,8 +402,7 @@ is_unreserved(struct slice text)
 	for (size_t i = 0; i < text.length; i++) {
 		char c = text.data[i];
 
-		if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') &&
-		    !(c >= '0' && c <= '9') && c != '-' && c != '.' &&
+		if (!slice_is_alphanumeric(c) && c != '-' && c != '.' &&
 		    c != '_' && c != '~')
 			return false;
 	}

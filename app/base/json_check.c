@@ -41,19 +41,6 @@ skip_byte(struct checker *checker, char byte)
 	return true;
 }
 
-/* Skip *literal*.  Returns false if the text does not go on with *literal*. */
-static bool
-skip_literal(struct checker *checker, struct slice literal)
-{
-	struct slice head = { checker->rest.data, literal.length };
-
-	if (checker->rest.length < literal.length ||
-	    !slice_equal(head, literal))
-		return false;
-	(void)slice_take(&checker->rest, literal.length);
-	return true;
-}
-
 static void
 skip_space(struct checker *checker)
 {
@@ -169,7 +156,7 @@ check_escape(struct checker *checker)
 	}
 
 	/* A surrogate must be the high one of a pair. */
-	if (high > 0xDBFF || !skip_literal(checker, SLICE("\\u")) ||
+	if (high > 0xDBFF || !slice_take_prefix(&checker->rest, SLICE("\\u")) ||
 	    !read_unit(checker, &low) || low < 0xDC00 || low > 0xDFFF)
 		return false;
 	checker->census.bytes += 4;
@@ -257,13 +244,13 @@ check_value(struct checker *checker, unsigned depth)
 		good = check_string(checker);
 		break;
 	case 't':
-		good = skip_literal(checker, SLICE("true"));
+		good = slice_take_prefix(&checker->rest, SLICE("true"));
 		break;
 	case 'f':
-		good = skip_literal(checker, SLICE("false"));
+		good = slice_take_prefix(&checker->rest, SLICE("false"));
 		break;
 	case 'n':
-		good = skip_literal(checker, SLICE("null"));
+		good = slice_take_prefix(&checker->rest, SLICE("null"));
 		break;
 	default:
 		good = check_number(checker);

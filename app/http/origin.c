@@ -20,13 +20,8 @@ take_scheme(struct slice *rest, uint64_t *port)
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
-		struct slice text = schemes[i].text;
-
-		if (rest->length < text.length ||
-		    !slice_equal(
-			(struct slice) { rest->data, text.length }, text))
+		if (!slice_take_prefix(rest, schemes[i].text))
 			continue;
-		(void)slice_take(rest, text.length);
 		*port = schemes[i].port;
 		return true;
 	}

@@ -1,5 +1,7 @@
 #include "task/task.h"
 
+#include <string.h>
+
 #include "base/text.h"
 
 const char *const task_filter_names[TASK_FILTER_COUNT + 1] = {
@@ -59,16 +61,13 @@ task_content_equal(const struct task_content *a, const struct task_content *b)
 struct slice
 task_tag(const struct task *task, char out[TASK_TAG_MAX])
 {
-	size_t first = TASK_TAG_MAX;
-	uint32_t revision = task->revision;
+	char buffer[TEXT_DECIMAL_SIZE];
+	struct slice digits = text_write_decimal(task->revision, buffer);
 
-	out[--first] = '"';
-	do {
-		out[--first] = (char)('0' + revision % 10);
-		revision /= 10;
-	} while (revision > 0);
-	out[--first] = '"';
-	return (struct slice) { out + first, TASK_TAG_MAX - first };
+	out[0] = '"';
+	memcpy(out + 1, digits.data, digits.length);
+	out[1 + digits.length] = '"';
+	return (struct slice) { out, digits.length + 2 };
 }
 
 bool
@@ -76,10 +75,9 @@ task_tag_read(struct slice tag, uint32_t *revision)
 {
 	uint64_t number;
 
-	if (tag.length < 3 || tag.data[1] == '0' ||
-	    !text_read_decimal(
-		(struct slice) { tag.data + 1, tag.length - 2 }, &number) ||
-	    number > UINT32_MAX)
+	if (tag.length < 3 ||
+	    !text_read_number((struct slice) { tag.data + 1, tag.length - 2 },
+		1, UINT32_MAX, &number))
 		return false;
 	*revision = (uint32_t)number;
 	return true;

@@ -69,8 +69,7 @@ read_limit(struct slice value)
 {
 	uint64_t limit;
 
-	if (!text_read_decimal(value, &limit) || value.data[0] == '0' ||
-	    limit > TASK_LIMIT_MAX)
+	if (!text_read_number(value, 1, TASK_LIMIT_MAX, &limit))
 		return 0;
 	return (unsigned)limit;
 }
@@ -151,8 +150,7 @@ add_escaped(struct buffer *out, struct slice text)
 		    text_hex_value(text.data[i + 1]) >= 0 &&
 		    text_hex_value(text.data[i + 2]) >= 0;
 
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		    (c >= 'a' && c <= 'z') || escape ||
+		if (slice_is_alphanumeric((char)c) || escape ||
 		    (c != '\0' && strchr(others, c) != NULL)) {
 			buffer_add_char(out, (char)c);
 		} else {

@@ -70,6 +70,22 @@ slice_equal(struct slice a, struct slice b)
 	    (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
+/*
+ * Take *prefix* off *text*.  Returns false, leaving *text* alone, if *text*
+ * begins otherwise.
+ */
+static inline bool
+slice_take_prefix(struct slice *text, struct slice prefix)
+{
+	struct slice rest = *text;
+
+	if (rest.length < prefix.length ||
+	    !slice_equal(slice_take(&rest, prefix.length), prefix))
+		return false;
+	*text = rest;
+	return true;
+}
+
 /* True if *a* and *b* are equal, ignoring the case of ASCII letters. */
 static inline bool
 slice_equal_nocase(struct slice a, struct slice b)
@@ -90,12 +106,19 @@ slice_equal_nocase(struct slice a, struct slice b)
 	return true;
 }
 
+/* True if *c* is an ASCII letter or digit. */
+static inline bool
+slice_is_alphanumeric(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z');
+}
+
 /* True if *c* is a tchar (RFC 9110 section 5.6.2). */
 static inline bool
 slice_is_tchar(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	    (c >= 'a' && c <= 'z') ||
+	return slice_is_alphanumeric(c) ||
 	    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
