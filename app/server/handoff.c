@@ -283,7 +283,9 @@ handoff_report(int *ready_fd, bool has_database)
 
 	if (*ready_fd < 0)
 		return;
-	if (!(is_sent = write(*ready_fd, &byte, 1) == 1))
+	is_sent = write(*ready_fd, &byte, 1) == 1;
+	/* EPIPE: the master no longer waits, because it has sent TERM. */
+	if (!is_sent && errno != EPIPE)
 		log_event(LOG_LEVEL_WARNING, "ready",
 		    LOG_FIELDS(log_text("reason", strerror(errno))));
 	if (is_sent && !has_database)

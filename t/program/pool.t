@@ -308,6 +308,20 @@ is($distant->wait, 0, 'a worker on a TCP socket exits 0 at TERM');
 		'TERM lets a worker finish its current request');
 }
 
+# A master that has sent TERM to a worker no longer reads its report: that is no fault.
+{
+	local $^F = 255;
+	pipe(my $read, my $write) or die $!;
+	close $read;
+	my $late = $program->worker(TODO_READY_FD => fileno $write);
+	close $write;
+	poll { $late->log =~ /level=info event=ready/ } 'a worker without a reader is ready';
+	is($late->client->send('GET', '/healthz')->status, 200, 'a worker without a reader answers');
+	unlike($late->log, qr/event=ready reason=/, 'a report that nobody reads is not logged');
+	$late->signal('TERM');
+	is($late->wait, 0, 'TERM ends a worker without a reader');
+}
+
 # A log that nobody reads stops no worker.
 {
 	my $fifo = $program->dir . '/fifo';
